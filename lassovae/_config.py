@@ -1,0 +1,141 @@
+"""Every setting of a run in one frozen schema; the paper's values are the defaults or a named preset."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lassovae._errors import InputError
+
+Mode = Literal["sequential", "embedded", "end_to_end"]
+Encoder = Literal["convolutional", "block_mean"]
+POOLINGS = 3  # poolings of the encoder: latents are 2**POOLINGS times smaller than frames on each side
+
+
+def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{name}={value!r} is not known; choose one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """From stored pixels to frames in [0, 1].
+
+    Attributes:
+        crop: (height, width) of the centre crop in stored pixels, None for the whole frame. The paper: (512, 768).
+        downscale: integer factor by which each side shrinks after the crop. The paper: 4.
+        downscale_method: "nearest" (the paper: one pixel of each block) or "mean" (all of them; the shot noise
+            of a block of b pixels falls by sqrt(b)).
+        scaling: "max" divides by the largest pixel of the study; "percentile" divides by `percentile` of it and
+            clips at 1, so that a few bright pixels of a noisy recording do not set the scale.
+        percentile: in (50, 100], used by scaling="percentile".
+        mean_frame_floor: smallest value, in units of scaled intensity, that the mean frame may take in the skip
+            connection. 0 demands that the recordings have no pixel that is dark in every frame.
+    """
+
+    crop: tuple[int, int] | None = None
+    downscale: int = 1
+    downscale_method: Literal["nearest", "mean"] = "nearest"
+    scaling: Literal["max", "percentile"] = "max"
+    percentile: float = 99.9
+    mean_frame_floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_choice("downscale_method", self.downscale_method, ("nearest", "mean"))
+        _require_choice("scaling", self.scaling, ("max", "percentile"))
+        if self.crop is not None and (len(self.crop) != 2 or min(self.crop) < 1):
+            raise InputError(f"crop={self.crop!r} must be (height, width) in pixels, both at least 1")
+        if self.downscale < 1:
+            raise InputError(f"downscale={self.downscale} must be an integer of at least 1")
+        if not 50 < self.percentile <= 100:
+            raise InputError(f"percentile={self.percentile} must lie in (50, 100]")
+        if not 0 <= self.mean_frame_floor < 1:
+            raise InputError(f"mean_frame_floor={self.mean_frame_floor} must lie in [0, 1)")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training and its analysis.
+
+    Attributes:
+        mode: how autoencoder and VAR are combined. "sequential": decode z_t, fit the VAR afterwards; "embedded":
+            decode the forecast, coefficients held constant in the gradient; "end_to_end": the gradient flows
+            through the LARS fit.
+        encoder: "convolutional" (the paper's) or "block_mean" (no network and no training: the local average of
+            (x_t - mean_frame) / mean_frame over the pixels of each node; the baseline to beat).
+        order: number of lags p of the VAR, in frames.
+        lam: l1 strength on the loss averaged over all latent entries; each target's lasso gets lam * nodes.
+        window: frames in a training window; windows do not overlap, and what is left of a run is not trained on.
+        epochs: passes over all windows.
+        learning_rate: Adam's step size.
+        channels: feature channels of each convolution.
+        skip: route the mean frame around the autoencoder. False is the paper's ablation.
+        unpooling: which frame's pooling positions decode the forecast of frame t. "causal": those of frame t - 1;
+            "same_frame": those of frame t, which lets frame t into its own prediction.
+        forecast_weight: weight of the relative forecast error of the latents in the loss; 0 is the paper.
+        lam_warmup: fraction of the steps over which lam rises linearly from a tenth to its full value, so that
+            the VAR is alive while the encoder is still random.
+        seed: of the parameters and of the order of windows.
+        preprocess: from stored pixels to frames in [0, 1].
+    """
+
+    mode: Mode = "end_to_end"
+    encoder: Encoder = "convolutional"
+    order: int = 5
+    lam: float = 0.01
+    window: int = 64
+    epochs: int = 2
+    learning_rate: float = 1e-3
+    channels: int = 32
+    skip: bool = True
+    unpooling: Literal["causal", "same_frame"] = "causal"
+    forecast_weight: float = 0.0
+    lam_warmup: float = 0.0
+    seed: int = 0
+    preprocess: Preprocess = field(default_factory=Preprocess)
+
+    def __post_init__(self) -> None:
+        _require_choice("mode", self.mode, ("sequential", "embedded", "end_to_end"))
+        _require_choice("encoder", self.encoder, ("convolutional", "block_mean"))
+        _require_choice("unpooling", self.unpooling, ("causal", "same_frame"))
+        for name in ("lam", "learning_rate", "forecast_weight", "lam_warmup"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise InputError(f"{name}={value} must be a finite number of at least 0")
+        for name in ("order", "epochs", "channels"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)} must be an integer of at least 1")
+        if self.lam_warmup > 1:
+            raise InputError(f"lam_warmup={self.lam_warmup} is a fraction of the steps and must not exceed 1")
+        if self.window < self.order + 2:
+            raise InputError(
+                f"window={self.window} frames leave nothing to fit at order={self.order}: use at least order + 2"
+            )
+
+    def replace(self, **changes: Any) -> Config:
+        """A copy with the named fields changed, checked again."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, the inverse of `from_dict`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Config:
+        """Build from `to_dict`'s output or a parsed JSON file.
+
+        Raises:
+            InputError: a key is not a setting, or a value is out of its range.
+        """
+        values = dict(values)
+        pre = dict(values.pop("preprocess", {}))
+        if pre.get("crop") is not None:
+            pre["crop"] = tuple(pre["crop"])
+        known = {f.name for f in dataclasses.fields(cls)}
+        known_pre = {f.name for f in dataclasses.fields(Preprocess)}
+        unknown = sorted(set(values) - known) + sorted(f"preprocess.{k}" for k in set(pre) - known_pre)
+        if unknown:
+            raise InputError(f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        return cls(preprocess=Preprocess(**pre), **values)

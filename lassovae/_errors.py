@@ -1,0 +1,13 @@
+"""The library's exceptions: one kind for bad input, one for a computation that failed."""
+
+
+class InputError(ValueError):
+    """Bad input, found before any work: the message names the file, row or argument, and the remedy."""
+
+
+class SolveError(RuntimeError):
+    """A solver returned a status that is not OK; the message counts the failures and names a remedy."""
+
+
+class TrainingError(RuntimeError):
+    """Training stopped on a non-finite value; the message names the step, the run and the window."""

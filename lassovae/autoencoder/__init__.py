@@ -1,0 +1,1 @@
+"""Convolutional autoencoder with remembered pooling positions and a mean-frame skip connection."""

@@ -1,0 +1,1 @@
+"""Recordings, studies, preprocessing, windows and simulated movies (NumPy only)."""

@@ -1,0 +1,1 @@
+"""Lasso problems solved by the least-angle homotopy, differentiable in their data."""

@@ -1,0 +1,1 @@
+"""Figures: every function takes arrays and Axes and returns Axes."""

@@ -1,0 +1,1 @@
+"""Do dynamics differ between groups of runs (NumPy and SciPy only)."""

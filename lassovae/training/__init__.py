@@ -1,0 +1,1 @@
+"""Training of the autoencoder with its embedded VAR."""

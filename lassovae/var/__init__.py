@@ -1,0 +1,1 @@
+"""Sparse vector autoregressions: lagged design, fit, forecast."""
