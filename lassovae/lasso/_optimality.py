@@ -1,0 +1,148 @@
+"""How far coefficients are from optimal: the duality gap, the optimality conditions, and the largest useful lam.
+
+With r = y - X b, c = X'r and C = n lam (n rows), the point theta = alpha r with alpha = min(1, C / max_j |c_j|)
+is feasible for the dual of the lasso, and the difference of primal and dual objectives at (b, theta) is
+
+    gap = (1/n) [ (1 - alpha)^2 ||r||^2 / 2 + sum_j (C |b_j| - alpha b_j c_j) ],
+
+a sum of non-negative terms: nothing cancels, so a gap far below the objective's own rounding is still resolved.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from lassovae.lasso._homotopy import dot
+
+
+def as_columns(y: ArrayLike) -> tuple[jax.Array, bool]:
+    """View (rows,) as (rows, 1); also say whether it was a vector."""
+    y = jnp.asarray(y)
+    return (y[:, None], True) if y.ndim == 1 else (y, False)
+
+
+def lam_max(X: ArrayLike, Y: ArrayLike) -> jax.Array:
+    """Smallest lam at which every coefficient is zero: max_j |x_j'y| / rows.
+
+    Args:
+        X: (rows, predictors).
+        Y: (rows,) or (rows, targets).
+
+    Returns:
+        () or (targets,).
+
+    Differentiation:
+        In X and Y; at ties the gradient is shared among the maximisers.
+
+    Example:
+        >>> import numpy as np
+        >>> print(float(lam_max(np.eye(2), np.array([3.0, -1.0]))))
+        1.5
+    """
+    X = jnp.asarray(X)
+    Y, vector = as_columns(Y)
+    largest = jnp.abs(dot("np,nk->kp", X, Y)).max(axis=-1) / X.shape[0]
+    return largest[0] if vector else largest
+
+
+def gap_from_parts(
+    residual_square: jax.Array,
+    corr_max: jax.Array,
+    coef_corr: jax.Array,
+    coef_abs: jax.Array,
+    level: jax.Array,
+    level_start: jax.Array,
+) -> jax.Array:
+    """Rows times the duality gap, from sums over one target's rows and predictors.
+
+    At lam = 0 the only feasible multiple of r is 0 unless X'r vanishes; there, correlations within rounding of
+    zero (relative to those at b = 0) count as zero.
+    """
+    rounding = 1e3 * jnp.finfo(residual_square.dtype).eps * level_start
+    solved = (level == 0) & (corr_max <= rounding)
+    alpha = jnp.where((corr_max <= level) | solved, 1.0, level / jnp.where(corr_max > 0, corr_max, 1.0))
+    slack = jnp.where(solved, 0.0, level * coef_abs - alpha * coef_corr)
+    return 0.5 * (1 - alpha) ** 2 * residual_square + jnp.maximum(slack, 0)
+
+
+def duality_gap(X: ArrayLike, Y: ArrayLike, coef: ArrayLike, lam: ArrayLike) -> jax.Array:
+    """Duality gap of the lasso relative to the objective at zero coefficients, ||y||^2 / (2 rows).
+
+    An upper bound on how far the objective at `coef` is above the optimum; 0 only at an optimum.
+
+    Args:
+        X: (rows, predictors).
+        Y: (rows,) or (rows, targets).
+        coef: (predictors,) or (predictors, targets).
+        lam: () or (targets,).
+
+    Returns:
+        () or (targets,), at least 0; 0 where y = 0 and coef = 0.
+
+    Differentiation:
+        Not meant to be differentiated.
+
+    Example:
+        >>> import numpy as np
+        >>> X, y = np.eye(2), np.array([3.0, -1.0])
+        >>> print(float(duality_gap(X, y, np.array([2.0, 0.0]), 0.5)))
+        0.0
+    """
+    X = jnp.asarray(X)
+    Y, vector = as_columns(Y)
+    b, _ = as_columns(coef)
+    residual = Y - dot("np,pk->nk", X, b)
+    corr = dot("np,nk->pk", X, residual)
+    level = jnp.broadcast_to(jnp.asarray(lam, Y.dtype) * X.shape[0], Y.shape[1:])
+    level_start = jnp.abs(dot("np,nk->pk", X, Y)).max(axis=0)
+    scaled = gap_from_parts(
+        jnp.square(residual).sum(axis=0),
+        jnp.abs(corr).max(axis=0),
+        (b * corr).sum(axis=0),
+        jnp.abs(b).sum(axis=0),
+        level,
+        level_start,
+    )
+    gap = relative_to_zero(scaled, jnp.square(Y).sum(axis=0))
+    return gap[0] if vector else gap
+
+
+def relative_to_zero(scaled_gap: jax.Array, target_square: jax.Array) -> jax.Array:
+    """Divide by ||y||^2 / 2; a target that is zero has nothing to explain and keeps its absolute gap."""
+    return scaled_gap / jnp.where(target_square > 0, 0.5 * target_square, 1.0)
+
+
+def kkt_violation(X: ArrayLike, Y: ArrayLike, coef: ArrayLike, lam: ArrayLike) -> jax.Array:
+    """Largest violation of the optimality conditions, relative to lam_max of the target.
+
+    max_j of |c_j - C sign(b_j)| where b_j != 0 and max(|c_j| - C, 0) elsewhere, with c = X'(y - X b),
+    C = rows * lam.
+
+    Args:
+        X: (rows, predictors).
+        Y: (rows,) or (rows, targets).
+        coef: (predictors,) or (predictors, targets).
+        lam: () or (targets,).
+
+    Returns:
+        () or (targets,), at least 0; absolute where y is orthogonal to every predictor.
+
+    Differentiation:
+        Not meant to be differentiated.
+
+    Example:
+        >>> import numpy as np
+        >>> print(float(kkt_violation(np.eye(2), np.array([3.0, -1.0]), np.array([2.0, 0.0]), 0.5)))
+        0.0
+    """
+    X = jnp.asarray(X)
+    Y, vector = as_columns(Y)
+    b, _ = as_columns(coef)
+    corr = dot("np,nk->pk", X, Y - dot("np,pk->nk", X, b))
+    level = jnp.broadcast_to(jnp.asarray(lam, Y.dtype) * X.shape[0], Y.shape[1:])
+    off = jnp.where(b != 0, jnp.abs(corr - level * jnp.sign(b)), jnp.maximum(jnp.abs(corr) - level, 0))
+    start = jnp.abs(dot("np,nk->pk", X, Y)).max(axis=0)
+    worst = off.max(axis=0) / jnp.where(start > 0, start, 1.0)
+    return worst[0] if vector else worst

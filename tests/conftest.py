@@ -1,0 +1,41 @@
+"""Fixtures that every test may use; the CPU unless JAX_PLATFORMS says otherwise."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # read when jax is imported, so before the imports below
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of real recordings: LASSOVAE_RECORDINGS, or shared/recordings beside the checkout."""
+    beside = ROOT.parent / "shared" / "recordings"
+    folder = Path(os.environ.get("LASSOVAE_RECORDINGS", beside))
+    if not folder.is_dir():
+        pytest.skip(
+            f"no real recordings at {folder}: they are not part of the project; set LASSOVAE_RECORDINGS to "
+            "the folder that holds fmi_2p and thunder_mouse_2p_64px"
+        )
+    return folder
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator with the same seed in every test, so that tests do not depend on their order."""
+    return np.random.default_rng(20260308)
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """Double precision within the test, left as it was afterwards."""
+    with jax.enable_x64(True):
+        yield
