@@ -1,1 +1,24 @@
 """Recordings, studies, preprocessing, windows and simulated movies (NumPy only)."""
+
+from lassovae.data._hash import content_hash
+from lassovae.data._preprocess import Prepared, frame_shape_after, prepare
+from lassovae.data._recording import ArrayRecording, Recording
+from lassovae.data._simulate import simulate_study
+from lassovae.data._study import Run, Study
+from lassovae.data._truth import Truth
+from lassovae.data._windows import epoch_order, windows
+
+__all__ = [
+    "ArrayRecording",
+    "Prepared",
+    "Recording",
+    "Run",
+    "Study",
+    "Truth",
+    "content_hash",
+    "epoch_order",
+    "frame_shape_after",
+    "prepare",
+    "simulate_study",
+    "windows",
+]

@@ -1,1 +1,39 @@
-"""Figures: every function takes arrays and Axes and returns Axes."""
+"""Figures from arrays, without a GUI backend.
+
+Panels (`image`, `latent_map`, `forecast_traces`, `run_points`, `swap_matrix`, `influence_network`) take an
+Axes first and return it. Whole figures take `figure=`, a Figure or SubFigure to draw into, make one if there
+is none, and return it; `save` writes it.
+"""
+
+from lassovae.plots._ablation import ablation_figure, run_points
+from lassovae.plots._contribution import contribution_figure
+from lassovae.plots._forecast import forecast_figure, forecast_traces
+from lassovae.plots._image import image, latent_map
+from lassovae.plots._movie import movie_strip
+from lassovae.plots._network import influence_network
+from lassovae.plots._skip import skip_figure
+from lassovae.plots._style import COLORS, MODE_COLORS, new_figure, save, style
+from lassovae.plots._swap import swap_matrix
+from lassovae.plots._training import training_curves
+from lassovae.plots._truth import truth_figure
+
+__all__ = [
+    "COLORS",
+    "MODE_COLORS",
+    "ablation_figure",
+    "contribution_figure",
+    "forecast_figure",
+    "forecast_traces",
+    "image",
+    "influence_network",
+    "latent_map",
+    "movie_strip",
+    "new_figure",
+    "run_points",
+    "save",
+    "skip_figure",
+    "style",
+    "swap_matrix",
+    "training_curves",
+    "truth_figure",
+]

@@ -1,1 +1,59 @@
 """Do dynamics differ between groups of runs (NumPy and SciPy only)."""
+
+from lassovae.stats._cells import CellNodes, cell_nodes, node_of_cell
+from lassovae.stats._comparisons import Comparison, bonferroni, group_comparisons, holm
+from lassovae.stats._influence import influence, influence_distances, influence_test
+from lassovae.stats._rank_sum import RankSumResult
+from lassovae.stats._recovery import (
+    auc,
+    difference_auc,
+    difference_map_auc,
+    driver_auc,
+    edge_auc,
+    node_cell_correlation,
+)
+from lassovae.stats._scorecard import Recovery, recovery
+from lassovae.stats._swap import forecast_errors, swap_errors, swap_test
+from lassovae.stats._words import (
+    PAIRS_NOT_INDEPENDENT,
+    Design,
+    block_design,
+    comparison_sentence,
+    design_sentence,
+    format_pvalue,
+    rank_sum_sentence,
+    smallest_pvalue,
+)
+
+__all__ = [
+    "PAIRS_NOT_INDEPENDENT",
+    "CellNodes",
+    "Comparison",
+    "Design",
+    "RankSumResult",
+    "Recovery",
+    "auc",
+    "block_design",
+    "bonferroni",
+    "cell_nodes",
+    "comparison_sentence",
+    "design_sentence",
+    "difference_auc",
+    "difference_map_auc",
+    "driver_auc",
+    "edge_auc",
+    "forecast_errors",
+    "format_pvalue",
+    "group_comparisons",
+    "holm",
+    "influence",
+    "influence_distances",
+    "influence_test",
+    "node_cell_correlation",
+    "node_of_cell",
+    "rank_sum_sentence",
+    "recovery",
+    "smallest_pvalue",
+    "swap_errors",
+    "swap_test",
+]

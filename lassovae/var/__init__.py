@@ -1,1 +1,28 @@
 """Sparse vector autoregressions: lagged design, fit, forecast."""
+
+from lassovae.var._design import centre
+from lassovae.var._fit import VARFit, fit_series, fit_var
+from lassovae.var._forecast import (
+    forecast_centred,
+    predict,
+    relative_error,
+    relative_error_centred,
+    rollout,
+    spectral_radius,
+)
+from lassovae.var._runs import fit_pooled, fit_runs
+
+__all__ = [
+    "VARFit",
+    "centre",
+    "fit_pooled",
+    "fit_runs",
+    "fit_series",
+    "fit_var",
+    "forecast_centred",
+    "predict",
+    "relative_error",
+    "relative_error_centred",
+    "rollout",
+    "spectral_radius",
+]

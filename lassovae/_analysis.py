@@ -1,0 +1,193 @@
+"""analyse: from a trained model and a study to errors, tests between conditions, and maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lassovae._errors import InputError
+from lassovae._evaluate import Errors, evaluate
+from lassovae._model import Model, encode_run
+from lassovae._status import raise_if_failed
+from lassovae.data import Prepared, Study, Truth, prepare
+from lassovae.maps import contribution_map, visual_gain
+from lassovae.stats import (
+    Comparison,
+    RankSumResult,
+    Recovery,
+    design_sentence,
+    group_comparisons,
+    influence,
+    influence_test,
+    recovery,
+    swap_errors,
+)
+from lassovae.var import VARFit, fit_pooled, fit_runs
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """What a study says about its conditions. Arrays are NumPy; runs are in the order of the study.
+
+    Attributes:
+        names, labels, blocks: of the runs.
+        conditions: the labels, in order of first appearance.
+        latents: one (time, latent height, latent width) a run.
+        fit: VARFit of each whole run, with a runs axis.
+        pooled: VARFit of all runs of a condition together.
+        errors: reconstruction and forecast errors a run.
+        delta: (runs, runs) swap errors; row = data, column = coefficients.
+        influences: (runs, nodes) outflow.
+        comparisons: the paper's six comparisons of halves of two conditions; None where they cannot be made.
+        influence_result: rank-sum test on distances of influences; None likewise.
+        why_not: why not, or an empty string.
+        design: one sentence on what p-value this design could reach if blocks of runs are the units.
+        gain: common gain of all maps.
+        maps: (runs, height, width) contribution maps.
+        condition_maps: condition -> (height, width), mean over its runs.
+        difference: (height, width), first condition minus second; None with one condition.
+        recovery: per-run fits averaged, scored against a simulation's truth; None for real recordings.
+        recovery_pooled: the fits pooled over the runs of a condition, scored likewise.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    blocks: tuple[int, ...]
+    conditions: tuple[str, ...]
+    latents: tuple[np.ndarray, ...]
+    fit: VARFit
+    pooled: dict[str, VARFit]
+    errors: Errors
+    delta: np.ndarray
+    influences: np.ndarray
+    comparisons: tuple[Comparison, ...] | None
+    influence_result: RankSumResult | None
+    why_not: str
+    design: str
+    gain: float
+    maps: np.ndarray
+    condition_maps: dict[str, np.ndarray]
+    difference: np.ndarray | None
+    recovery: Recovery | None
+    recovery_pooled: Recovery | None
+
+    def runs_of(self, condition: str) -> tuple[int, ...]:
+        """Indices of the runs of a condition."""
+        return tuple(i for i, label in enumerate(self.labels) if label == condition)
+
+
+def _as_numpy(fit: VARFit) -> VARFit:
+    return VARFit(*(np.asarray(field) for field in raise_if_failed(fit)))
+
+
+def _score(
+    truth: Truth,
+    conditions: Sequence[str],
+    coefs: dict[str, np.ndarray],
+    model: Model,
+    difference: np.ndarray,
+    latents: Sequence[np.ndarray],
+) -> Recovery:
+    first, second = conditions[:2]
+    return recovery(
+        coefs[first],
+        coefs[second],
+        latent_shape=model.latent_shape,
+        footprints=truth.footprints,
+        coupling_a=truth.coupling[first],
+        coupling_b=truth.coupling[second],
+        difference_map=difference,
+        latents=latents,
+        traces=truth.traces,
+    )
+
+
+def analyse(
+    model: Model, study: Study, *, lam: float | None = None, prepared: Prepared | None = None
+) -> Analysis:
+    """Fit every run, test whether dynamics differ between conditions, and map where.
+
+    Args:
+        model: from `fit` or `load`.
+        study: the training study or another of the same field of view; scaled as the model's was.
+        lam: l1 strength of the fits; None takes the model's.
+        prepared: the study's frames where `prepare` has already made them for this model.
+
+    Returns:
+        Analysis. The tests compare the first two conditions, in order of appearance.
+
+    Raises:
+        InputError: frames of another size than the model's, or a study `fit` would refuse.
+        SolveError: a lasso failed.
+
+    References:
+        arXiv 2603.02899, sections 2.3, 2.4 and 3.3 to 3.5.
+    """
+    config = model.config
+    study.check(order=config.order, window=config.window)
+    lam = config.lam if lam is None else lam
+    if not lam >= 0:
+        raise InputError(f"lam={lam} must be at least 0")
+    if prepared is None:
+        prepared = prepare(study, config.preprocess, scale=model.scale, offset=model.offset)
+    if prepared.mean_frame.shape != model.frame_shape:
+        raise InputError(
+            f"frames of the study are {prepared.mean_frame.shape} after preprocessing, the model's "
+            f"{model.frame_shape}: analyse recordings of the size it was trained on"
+        )
+    latents = tuple(encode_run(model, frames)[0] for frames in prepared.frames)
+    fit = _as_numpy(fit_runs(latents, config.order, lam))
+    conditions = study.conditions
+    groups = {c: [i for i, label in enumerate(study.labels) if label == c] for c in conditions}
+    pooled = {
+        c: _as_numpy(fit_pooled([latents[i] for i in runs], config.order, lam)) for c, runs in groups.items()
+    }
+    delta = swap_errors(latents, fit.coef)
+    influences = influence(fit.coef)
+    gain = visual_gain(influences, float(np.mean(fit.scale)))
+    maps = np.stack([contribution_map(model, c, gain) for c in influences])
+    condition_maps = {c: maps[runs].mean(axis=0) for c, runs in groups.items()}
+    difference = None
+    comparisons = None
+    influence_result = None
+    why_not = "a comparison needs two conditions; this study has one"
+    if len(conditions) > 1:
+        difference = condition_maps[conditions[0]] - condition_maps[conditions[1]]
+        influence_result = influence_test(influences, study.labels, *conditions[:2])
+        try:
+            comparisons = group_comparisons(delta, study.labels, (conditions[0], conditions[1]))
+            why_not = ""
+        except InputError as error:
+            why_not = str(error)
+    scored = None
+    scored_pooled = None
+    if study.truth is not None and difference is not None and config.preprocess.crop is None:
+        if config.preprocess.downscale == 1:
+            per_run = {c: fit.coef[runs] for c, runs in groups.items()}
+            together = {c: pooled[c].coef for c in conditions}
+            scored = _score(study.truth, conditions, per_run, model, difference, latents)
+            scored_pooled = _score(study.truth, conditions, together, model, difference, latents)
+    return Analysis(
+        names=study.names,
+        labels=study.labels,
+        blocks=study.blocks,
+        conditions=conditions,
+        latents=latents,
+        fit=fit,
+        pooled=pooled,
+        errors=evaluate(model, prepared.frames, latents, fit, lam),
+        delta=delta,
+        influences=influences,
+        comparisons=comparisons,
+        influence_result=influence_result,
+        why_not=why_not,
+        design=design_sentence(study.labels, study.blocks),
+        gain=gain,
+        maps=maps,
+        condition_maps=condition_maps,
+        difference=difference,
+        recovery=scored,
+        recovery_pooled=scored_pooled,
+    )

@@ -1,0 +1,142 @@
+"""How well a model reconstructs and forecasts a run: the numbers of the paper's Table 2 and their honest company.
+
+R_var is reported four ways, since the paper's in-sample number alone does not say what was learned: fitted on
+windows as long as those of the training; fitted on the whole run; fitted on the first part of a run and judged on
+the rest; and fitted on a copy whose frames are shuffled, where there is nothing to forecast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lassovae._model import Model, decode_run
+from lassovae.var import VARFit, fit_runs, predict, relative_error
+
+HELD_OUT_FROM = 0.6  # fraction of a run that the held-out fit sees
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """One value a run, each (runs,).
+
+    Attributes:
+        reconstruction: mean squared error of the mode's own reconstruction (sequential: decoded from z_t and
+            its own pooling positions; otherwise from the forecast), intensity in [0, 1] squared.
+        forecast_reconstruction: the same decoded from the forecast with positions of the frame before.
+        mean_frame: the same of the mean frame alone: what forecasting nothing costs.
+        window, run, held_out: R_var of window fits, whole-run fits, and of the last part of the run forecast
+            by a fit to the first.
+        shuffled_window, shuffled_run: R_var of the same fits to the frames in random order.
+        nonzeros: mean number of non-zero coefficients a target, whole-run fits.
+    """
+
+    reconstruction: np.ndarray
+    forecast_reconstruction: np.ndarray
+    mean_frame: np.ndarray
+    window: np.ndarray
+    run: np.ndarray
+    held_out: np.ndarray
+    shuffled_window: np.ndarray
+    shuffled_run: np.ndarray
+    nonzeros: np.ndarray
+
+
+def one_run(fit: VARFit, index: int) -> VARFit:
+    """The fit of one run out of several."""
+    return VARFit(*(np.asarray(field)[index] for field in fit))
+
+
+def window_errors(latents: Sequence[np.ndarray], window: int, order: int, lam: float) -> np.ndarray:
+    """R_var of fits to non-overlapping windows, averaged over the windows of each run: (runs,)."""
+    pieces = [
+        (run, z[start : start + window])
+        for run, z in enumerate(latents)
+        for start in range(0, len(z) - window + 1, window)
+    ]
+    fit = fit_runs([z for _, z in pieces], order, lam)
+    values = np.asarray([relative_error(one_run(fit, i), z) for i, (_, z) in enumerate(pieces)])
+    owner = np.asarray([run for run, _ in pieces])
+    return np.asarray([values[owner == run].mean() for run in range(len(latents))])
+
+
+def run_errors(latents: Sequence[np.ndarray], fit: VARFit) -> np.ndarray:
+    """R_var of each run under its own fit: (runs,)."""
+    return np.asarray([float(relative_error(one_run(fit, i), z)) for i, z in enumerate(latents)])
+
+
+def held_out_errors(latents: Sequence[np.ndarray], order: int, lam: float) -> np.ndarray:
+    """R_var on the last part of each run, forecast by a fit to its first part: (runs,)."""
+    cuts = [max(order + 2, round(HELD_OUT_FROM * len(z))) for z in latents]
+    fit = fit_runs([z[:cut] for z, cut in zip(latents, cuts, strict=True)], order, lam)
+    return np.asarray(
+        [
+            float(relative_error(one_run(fit, i), z[cut - order :])) if len(z) - cut >= 2 else np.nan
+            for i, (z, cut) in enumerate(zip(latents, cuts, strict=True))
+        ]
+    )
+
+
+def shuffled(latents: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
+    """The same frames in random order: same distribution at every instant, nothing to forecast."""
+    rng = np.random.default_rng(seed)
+    return [z[rng.permutation(len(z))] for z in latents]
+
+
+def centred_forecasts(fit: VARFit, latents: np.ndarray) -> np.ndarray:
+    """Forecasts with the mean taken off, as the decoder saw them: (time - order, latent height, latent width)."""
+    forecast = np.asarray(predict(fit, latents)) - np.asarray(fit.mean)
+    return forecast.reshape(-1, *latents.shape[1:])
+
+
+def squared_error(
+    model: Model, frames: np.ndarray, shown: np.ndarray, first: int, *, same_frame: bool
+) -> float:
+    """Mean squared error over frames first.. and pixels of what `shown` decodes to."""
+    total = 0.0
+    for start, _, frame in decode_run(model, frames, shown, first, same_frame=same_frame):
+        total += float(np.square(frames[start : start + len(frame)] - frame, dtype=np.float64).sum())
+    return total / frames[first:].size
+
+
+def evaluate(
+    model: Model, frames: Sequence[np.ndarray], latents: Sequence[np.ndarray], fit: VARFit, lam: float
+) -> Errors:
+    """Every error of a model on preprocessed runs.
+
+    Args:
+        model: trained.
+        frames: runs of (time, height, width), in [0, 1].
+        latents: their latents.
+        fit: of each whole run, with a runs axis.
+        lam: l1 strength of the fits to windows, parts and shuffled copies.
+    """
+    config = model.config
+    order = config.order
+    mixed = shuffled(latents, config.seed)
+    forecast = []
+    own = []
+    static = []
+    for i, (x, z) in enumerate(zip(frames, latents, strict=True)):
+        shown = centred_forecasts(one_run(fit, i), z)
+        forecast.append(squared_error(model, x, shown, order, same_frame=False))
+        if config.mode == "sequential" and config.encoder == "convolutional":
+            own.append(squared_error(model, x, z, 0, same_frame=True))
+        elif config.unpooling == "same_frame":
+            own.append(squared_error(model, x, shown, order, same_frame=True))
+        else:
+            own.append(forecast[-1])
+        static.append(float(np.square(x - model.mean_frame, dtype=np.float64).mean()))
+    return Errors(
+        reconstruction=np.asarray(own),
+        forecast_reconstruction=np.asarray(forecast),
+        mean_frame=np.asarray(static),
+        window=window_errors(latents, config.window, order, lam),
+        run=run_errors(latents, fit),
+        held_out=held_out_errors(latents, order, lam),
+        shuffled_window=window_errors(mixed, config.window, order, lam),
+        shuffled_run=run_errors(mixed, fit_runs(mixed, order, lam)),
+        nonzeros=(np.asarray(fit.coef) != 0).sum(axis=(1, 3)).mean(axis=1),
+    )

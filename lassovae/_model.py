@@ -1,0 +1,130 @@
+"""A trained model: everything needed to encode new recordings and to decode maps, as one record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lassovae._config import Config
+from lassovae.autoencoder import (
+    Positions,
+    Weights,
+    decode,
+    encode,
+    latent_shape,
+    mean_positions,
+    reconstruct,
+)
+
+CHUNK = 64  # frames encoded or decoded at a time: one compiled shape, bounded memory
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What `fit` returns and `load` reads back.
+
+    Attributes:
+        config: the settings it was trained with.
+        weights: of encoder and decoder; empty for block means.
+        mean_frame: (height, width) float32, the static component, in [0, 1].
+        scale, offset: stored pixels become (pixel - offset) / scale.
+        positions: average pooling positions over the training runs, for decoding maps (`mean_positions`).
+        history: one dictionary a step: step, epoch, run, start, loss, reconstruction, relative_error, nonzeros,
+            gap, failed, lam.
+        lam_factor: by what the guard against a dead VAR multiplied lam in the last step; 1 if it never acted.
+        notes: sentences a user must read, about this training.
+    """
+
+    config: Config
+    weights: Weights
+    mean_frame: np.ndarray
+    scale: float
+    offset: float
+    positions: Positions
+    history: tuple[dict[str, Any], ...] = ()
+    lam_factor: float = 1.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """(height, width) of a preprocessed frame."""
+        height, width = self.mean_frame.shape
+        return height, width
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """(height, width) of a latent map; their product is the number of nodes."""
+        return latent_shape(self.frame_shape)
+
+
+@partial(jax.jit, static_argnames="config")
+def _encode(
+    config: Config, weights: Weights, frames: jax.Array, mean_frame: jax.Array
+) -> tuple[jax.Array, Positions]:
+    latents, positions, _ = encode(config, weights, frames, mean_frame)
+    return latents, positions
+
+
+@partial(jax.jit, static_argnames="config")
+def _decode(
+    config: Config, weights: Weights, latents: jax.Array, positions: Positions, mean_frame: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    residual, _ = decode(config, weights, latents, positions)
+    return residual, reconstruct(config, residual, mean_frame)
+
+
+def _padded(x: np.ndarray, length: int) -> np.ndarray:
+    return np.concatenate([x, np.repeat(x[-1:], length - len(x), axis=0)]) if len(x) < length else x
+
+
+def encode_run(model: Model, frames: np.ndarray) -> tuple[np.ndarray, Positions]:
+    """Latent maps of a preprocessed run and its average pooling positions.
+
+    Args:
+        model: trained, evaluated with its running batch statistics.
+        frames: (time, height, width), in [0, 1].
+
+    Returns:
+        latents (time, latent height, latent width) float32; positions as in `mean_positions`.
+    """
+    parts: list[np.ndarray] = []
+    totals: list[np.ndarray] = []
+    for start in range(0, len(frames), CHUNK):
+        count = min(CHUNK, len(frames) - start)
+        chunk = _padded(frames[start : start + CHUNK], CHUNK)
+        latents, positions = _encode(model.config, model.weights, jnp.asarray(chunk), model.mean_frame)
+        parts.append(np.asarray(latents)[:count])
+        sums = [np.asarray(p) * count for p in mean_positions(tuple(p[:count] for p in positions))]
+        totals = [total + more for total, more in zip(totals, sums, strict=True)] if totals else sums
+    return np.concatenate(parts), tuple(jnp.asarray(total / len(frames)) for total in totals)
+
+
+def decode_run(
+    model: Model, frames: np.ndarray, latents: np.ndarray, first: int, *, same_frame: bool
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Residuals and reconstructions of the frames first, first + 1, ... from given latents, chunk by chunk.
+
+    Args:
+        model: trained.
+        frames: (time, height, width), the run in [0, 1]; gives the pooling positions.
+        latents: (time - first, latent height, latent width), to be decoded: centred forecasts, or z_t itself.
+        first: index of the frame that latents[0] stands for.
+        same_frame: use the pooling positions of the frame itself instead of the one before.
+
+    Yields:
+        (index of the first frame, residuals, reconstructions), both (chunk, height, width).
+    """
+    shift = 0 if same_frame else 1
+    for start in range(first, len(frames), CHUNK):
+        stop = min(start + CHUNK, len(frames))
+        shown = _padded(frames[start - shift : stop - shift], CHUNK)
+        _, positions = _encode(model.config, model.weights, jnp.asarray(shown), model.mean_frame)
+        z = _padded(latents[start - first : stop - first], CHUNK)
+        residual, frame = _decode(model.config, model.weights, jnp.asarray(z), positions, model.mean_frame)
+        yield start, np.asarray(residual)[: stop - start], np.asarray(frame)[: stop - start]

@@ -1,0 +1,136 @@
+"""A recording: a movie of one field of view whose frames are read when asked for, never before."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lassovae._errors import InputError
+
+
+def check_movie(name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Refuse what is not a movie of real numbers with at least one pixel.
+
+    Args:
+        name: the file or array, for the message.
+        shape: its axes.
+        dtype: of its pixels.
+
+    Raises:
+        InputError: not three axes, an empty axis, or pixels that are not real numbers.
+    """
+    if len(shape) != 3:
+        hint = "; a single frame needs a time axis" if len(shape) == 2 else "; keep one channel and one plane"
+        raise InputError(f"{name}: a movie has axes (time, height, width), this has shape {shape}{hint}")
+    if min(shape) < 1:
+        raise InputError(f"{name}: shape {shape} (time, height, width) has an empty axis: no pixel to read")
+    if dtype.kind not in "uif":
+        raise InputError(f"{name}: pixels of type {dtype} are not real numbers; store integers or floats")
+
+
+def check_frame_rate(name: str, frame_rate_hz: float | None) -> float | None:
+    """Return the frame rate as a float or None.
+
+    Raises:
+        InputError: it is not a finite number above 0.
+    """
+    if frame_rate_hz is None:
+        return None
+    try:
+        rate = float(frame_rate_hz)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if not (math.isfinite(rate) and rate > 0):
+        raise InputError(
+            f"{name}: frame_rate_hz={frame_rate_hz!r} must be a finite number above 0, or left out"
+        )
+    return rate
+
+
+class Recording(ABC):
+    """A movie (time, height, width) that can be indexed by frame.
+
+    `rec[a:b]` reads frames a to b - 1 only and returns (time, height, width); `rec[i]` returns (height, width);
+    negative indices and steps work as in NumPy. The arrays are the caller's own.
+
+    Attributes:
+        name: the path, or what the caller called an array; used in messages.
+        shape: (time, height, width).
+        dtype: of the pixels as stored.
+        frame_rate_hz: frames per second, None where unknown.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    frame_rate_hz: float | None
+
+    @abstractmethod
+    def _read(self, frames: range) -> np.ndarray:
+        """Read the given frames, all within the recording, at least one, as (time, height, width)."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def num_frames(self) -> int:
+        """Frames in the recording."""
+        return self.shape[0]
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """(height, width) of a frame, in pixels."""
+        return self.shape[1], self.shape[2]
+
+    def __getitem__(self, index: int | slice) -> np.ndarray:
+        if isinstance(index, slice):
+            frames = range(*index.indices(self.num_frames))
+            if not frames:
+                return np.empty((0, *self.frame_shape), self.dtype)
+            return self._read(frames)
+        try:
+            frame = index.__index__()
+        except AttributeError:
+            raise InputError(f"{self.name}: index frames by an integer or a slice, not {index!r}") from None
+        if not -self.num_frames <= frame < self.num_frames:
+            raise IndexError(f"{self.name}: frame {frame} of a recording of {self.num_frames} frames")
+        frame %= self.num_frames
+        return self._read(range(frame, frame + 1))[0]
+
+    def chunks(self, frames_per_chunk: int) -> Iterator[np.ndarray]:
+        """Yield the movie in order, at most `frames_per_chunk` frames at a time."""
+        for start in range(0, self.num_frames, frames_per_chunk):
+            yield self[start : start + frames_per_chunk]
+
+    def __repr__(self) -> str:
+        rate = "" if self.frame_rate_hz is None else f", frame_rate_hz={self.frame_rate_hz:g}"
+        return f"{type(self).__name__}({self.name!r}, shape={self.shape}, dtype={self.dtype}{rate})"
+
+
+class ArrayRecording(Recording):
+    """A movie already in memory.
+
+    Args:
+        array: (time, height, width), real numbers. Kept as it is, not copied.
+        name: what messages call it.
+        frame_rate_hz: frames per second, above 0; None where unknown.
+
+    Raises:
+        InputError: the array is not a movie of real numbers, or the frame rate is not above 0.
+    """
+
+    def __init__(self, array: ArrayLike, *, name: str = "array", frame_rate_hz: float | None = None) -> None:
+        self._array = np.asarray(array)
+        check_movie(name, self._array.shape, self._array.dtype)
+        time, height, width = self._array.shape
+        self.name = name
+        self.shape = (time, height, width)
+        self.dtype = self._array.dtype
+        self.frame_rate_hz = check_frame_rate(name, frame_rate_hz)
+
+    def _read(self, frames: range) -> np.ndarray:
+        return self._array[np.asarray(frames)]

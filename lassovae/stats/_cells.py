@@ -1,0 +1,101 @@
+"""From the cells of a simulated study to the nodes of a latent grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lassovae._errors import InputError
+
+
+@dataclass(frozen=True)
+class CellNodes:
+    """Which node stands for which cell.
+
+    Attributes:
+        node: (cells,) index of the node that holds most of the cell's footprint, row-major in the latent
+            grid.
+        mass: (cells,) the part of the footprint's mass that lies in that node, in (0, 1].
+        kept: (cells,) False for a cell whose node stands for another cell with more mass there.
+        num_dropped: how many cells are not kept; scores leave them out.
+    """
+
+    node: NDArray[np.intp]
+    mass: NDArray[np.float64]
+    kept: NDArray[np.bool_]
+    num_dropped: int
+
+
+def check_footprints(footprints: ArrayLike) -> NDArray[np.float64]:
+    """(cells, height, width) float64, not negative, each with some mass."""
+    weights = np.asarray(footprints, dtype=np.float64)
+    if weights.ndim != 3:
+        raise InputError(f"footprints has shape {weights.shape}: give (cells, height, width)")
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise InputError("footprints must be finite and not negative: give each cell's weights on the pixels")
+    empty = np.flatnonzero(weights.sum(axis=(1, 2)) == 0)
+    if empty.size:
+        raise InputError(f"footprints of cells {', '.join(map(str, empty))} are empty: leave those cells out")
+    return weights
+
+
+def node_of_cell(footprints: ArrayLike, latent_shape: tuple[int, int]) -> NDArray[np.intp]:
+    """The node that holds most of each cell's footprint.
+
+    A node of the grid covers (height / latent_height) x (width / latent_width) pixels.
+
+    Args:
+        footprints: (cells, height, width), not negative.
+        latent_shape: (latent_height, latent_width) of the latents.
+
+    Returns:
+        (cells,) node indices, row-major; of two equally filled nodes the first.
+
+    Raises:
+        InputError: a footprint is empty or negative, or the frame is no whole multiple of the grid.
+    """
+    return _mass_in_nodes(footprints, latent_shape).argmax(axis=1)
+
+
+def cell_nodes(footprints: ArrayLike, latent_shape: tuple[int, int]) -> CellNodes:
+    """One node for each cell, and no node for two cells.
+
+    Where two cells have the same node, the one with more mass there keeps it and the other is dropped: a node
+    that mixes two cells has one influence, and scoring it twice would count it for and against itself.
+
+    Args:
+        footprints: (cells, height, width), not negative. Masses are compared in the footprints' own units, so
+            a brighter or larger cell wins; scale each to sum 1 beforehand if that is not wanted.
+        latent_shape: (latent_height, latent_width) of the latents.
+
+    Returns:
+        CellNodes.
+
+    Raises:
+        InputError: as `node_of_cell`.
+    """
+    mass = _mass_in_nodes(footprints, latent_shape)
+    node = mass.argmax(axis=1)
+    held = mass[np.arange(len(node)), node]
+    kept = np.zeros(len(node), dtype=bool)
+    for index in np.unique(node):
+        rivals = np.flatnonzero(node == index)
+        kept[rivals[held[rivals].argmax()]] = True
+    return CellNodes(node=node, mass=held / mass.sum(axis=1), kept=kept, num_dropped=int((~kept).sum()))
+
+
+def _mass_in_nodes(footprints: ArrayLike, latent_shape: tuple[int, int]) -> NDArray[np.float64]:
+    """(cells, nodes): footprint summed over the pixels of each node."""
+    weights = check_footprints(footprints)
+    cells, height, width = weights.shape
+    rows, columns = latent_shape
+    if rows < 1 or columns < 1 or height % rows or width % columns:
+        raise InputError(
+            f"latent_shape={tuple(latent_shape)} does not divide frames of {height} x {width} pixels: "
+            "give the latent grid of these frames"
+        )
+    blocks = weights.reshape(cells, rows, height // rows, columns, width // columns)
+    mass: NDArray[np.float64] = blocks.sum(axis=(2, 4)).reshape(cells, rows * columns)
+    return mass

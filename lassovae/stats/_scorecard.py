@@ -1,0 +1,122 @@
+"""All measures of recovery of a simulated study in one record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lassovae._errors import InputError
+from lassovae.stats._cells import cell_nodes
+from lassovae.stats._influence import influence
+from lassovae.stats._recovery import (
+    difference_auc,
+    difference_map_auc,
+    driver_auc,
+    edge_auc,
+    node_cell_correlation,
+)
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How much of a known truth was found; 0.5 is chance for every AUC, NaN = not defined or not given.
+
+    Attributes:
+        drivers_a: AUC of drivers (cells that drive another one) among cell nodes by outflow, first condition.
+        drivers_b: the same, second condition.
+        difference: AUC of |outflow_a - outflow_b| for cells whose outgoing coupling differs.
+        edges_a: AUC of sum_k |A_k| over ordered pairs of cell nodes, first condition.
+        edges_b: the same, second condition.
+        difference_map: AUC over pixels of the absolute difference map; NaN if no map was given.
+        node_cell_correlation: median over cells, mean over runs; NaN if no latents and traces were given.
+        num_cells: cells scored.
+        num_dropped: cells left out because a cell with more mass has their node.
+    """
+
+    drivers_a: float
+    drivers_b: float
+    difference: float
+    edges_a: float
+    edges_b: float
+    difference_map: float
+    node_cell_correlation: float
+    num_cells: int
+    num_dropped: int
+
+
+def recovery(
+    coefs_a: ArrayLike,
+    coefs_b: ArrayLike,
+    *,
+    latent_shape: tuple[int, int],
+    footprints: ArrayLike,
+    coupling_a: ArrayLike,
+    coupling_b: ArrayLike,
+    difference_map: ArrayLike | None = None,
+    latents: Sequence[ArrayLike] | None = None,
+    traces: Sequence[ArrayLike] | None = None,
+) -> Recovery:
+    """Score fitted coefficients of two conditions against the simulated truth.
+
+    With a runs axis, influence and |A_k| are averaged over runs after taking absolute values, so that
+    couplings of changing sign do not cancel.
+
+    Args:
+        coefs_a: ([runs,] lags, targets, sources) over nodes, first condition.
+        coefs_b: the same, second condition.
+        latent_shape: (latent_height, latent_width).
+        footprints: (cells, height, width), not negative.
+        coupling_a: (lags, targets, sources) over cells, first condition; the diagonal is ignored.
+        coupling_b: the same, second condition.
+        difference_map: (height, width), or None.
+        latents: one a run, (time, nodes) or (time, latent_height, latent_width), or None.
+        traces: one a run, (time, cells), or None.
+
+    Returns:
+        Recovery.
+
+    Raises:
+        InputError: shapes do not fit, or only one of latents and traces is given.
+    """
+    if (latents is None) != (traces is None):
+        raise InputError("latents and traces belong together: give both or neither")
+    nodes = cell_nodes(footprints, latent_shape)
+    num_nodes = latent_shape[0] * latent_shape[1]
+    outflow_a, strength_a = _summary(coefs_a, "coefs_a", num_nodes)
+    outflow_b, strength_b = _summary(coefs_b, "coefs_b", num_nodes)
+    missing = float("nan")
+    return Recovery(
+        drivers_a=driver_auc(outflow_a, nodes, _drives(coupling_a)),
+        drivers_b=driver_auc(outflow_b, nodes, _drives(coupling_b)),
+        difference=difference_auc(outflow_a, outflow_b, nodes, coupling_a, coupling_b),
+        edges_a=edge_auc(strength_a, nodes, coupling_a),
+        edges_b=edge_auc(strength_b, nodes, coupling_b),
+        difference_map=missing
+        if difference_map is None
+        else difference_map_auc(difference_map, footprints, coupling_a, coupling_b),
+        node_cell_correlation=missing
+        if latents is None or traces is None
+        else node_cell_correlation(latents, traces, nodes),
+        num_cells=int(nodes.kept.sum()),
+        num_dropped=nodes.num_dropped,
+    )
+
+
+def _drives(coupling: ArrayLike) -> NDArray[np.bool_]:
+    """Cells with a coupling to another cell: (lags, targets, sources) -> (sources,) bool."""
+    linked = (np.asarray(coupling) != 0).any(axis=0)
+    np.fill_diagonal(linked, False)
+    return linked.any(axis=0)
+
+
+def _summary(coefs: ArrayLike, name: str, num_nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Outflow (nodes,) and edge strength (targets, sources), averaged over runs if there is such an axis."""
+    values = np.asarray(coefs)
+    if values.ndim not in (3, 4) or values.shape[-2:] != (num_nodes, num_nodes):
+        raise InputError(f"{name} has shape {values.shape}: give ([runs,] lags, {num_nodes}, {num_nodes})")
+    values = values.reshape(-1, *values.shape[-3:])
+    strength: NDArray[np.float64] = np.abs(values).sum(axis=1).mean(axis=0, dtype=np.float64)
+    return influence(values).mean(axis=0), strength

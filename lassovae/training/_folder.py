@@ -1,0 +1,137 @@
+"""The run folder of one training: who owns it, what it was made with, and its files written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from lassovae._config import Config
+from lassovae._errors import InputError
+from lassovae.data import Study, content_hash
+
+FORMAT_VERSION = 1
+LIBRARIES = ("lassovae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "tifffile")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name, then rename it: a reader sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """As `write_text`, for JSON that stays readable."""
+    write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        InputError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing: {path.parent} is not a run folder of lassovae") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}): restore it or train again") from error
+
+
+def settings(study: Study, config: Config, frame_shape: tuple[int, int]) -> dict[str, Any]:
+    """Content of config.json: what `load` and `resume` rely on."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "config": json.loads(json.dumps(config.to_dict())),
+        "frame_shape": list(frame_shape),
+        "runs": [{"name": run.name, "frames": len(run.recording)} for run in study],
+    }
+
+
+def provenance(study: Study, config: Config) -> dict[str, Any]:
+    """Content of provenance.json: versions, device, seed, and a hash of the pixels of every recording."""
+    devices = jax.devices()
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {name: version(name) for name in LIBRARIES},
+        "device": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        "seed": config.seed,
+        "inputs": [{"run": run.name, "sha256": content_hash(run.recording)} for run in study],
+    }
+
+
+def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
+    """Make sure that this folder may be written to.
+
+    Args:
+        folder: of the run; created by nobody yet, or holding the same run when resuming.
+        wanted: `settings` of this training.
+        resume: go on with what is there.
+
+    Raises:
+        InputError: the folder holds another run, or files of something else, or cannot be resumed.
+    """
+    config_file = folder / "config.json"
+    if not config_file.exists():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} exists and is not an empty folder: choose another output folder")
+        return
+    if not resume:
+        raise InputError(
+            f"{folder} already holds a run: choose another output folder, or resume=True to go on with it"
+        )
+    found = read_json(config_file)
+    for key in wanted:
+        if found.get(key) != wanted[key]:
+            here, there = wanted[key], found.get(key)
+            if isinstance(here, dict) and isinstance(there, dict):
+                name = next(k for k in here if here[k] != there.get(k))
+                key, here, there = f"{key}.{name}", here[name], there.get(name)
+            raise InputError(
+                f"{folder} cannot be resumed: its {key} is {there}, now {here}; choose another output folder"
+            )
+
+
+def check_inputs(folder: Path, now: dict[str, Any]) -> None:
+    """Refuse to resume on recordings whose pixels differ from those the training began with.
+
+    Raises:
+        InputError: naming the first run that changed.
+    """
+    before = read_json(folder / "provenance.json")
+    for old, new in zip(before["inputs"], now["inputs"], strict=True):
+        if old != new:
+            raise InputError(f"{folder} cannot be resumed: the pixels of run {new['run']} have changed")
+
+
+def read_metrics(path: Path, up_to_step: int) -> list[dict[str, Any]]:
+    """Lines of metrics.jsonl up to a step; a line cut short by a kill is left out."""
+    rows = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                break  # the line being written when the process died: later lines cannot exist
+            if row["step"] <= up_to_step:
+                rows.append(row)
+    return rows
+
+
+def metrics_text(rows: Iterable[dict[str, Any]]) -> str:
+    """One JSON object a line."""
+    return "".join(json.dumps(row) + "\n" for row in rows)

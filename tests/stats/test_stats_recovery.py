@@ -1,0 +1,228 @@
+"""Recovery of a known truth."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from lassovae._errors import InputError
+from lassovae.stats import (
+    auc,
+    cell_nodes,
+    difference_auc,
+    difference_map_auc,
+    driver_auc,
+    edge_auc,
+    node_cell_correlation,
+    node_of_cell,
+    recovery,
+)
+
+
+def disc(row, column, radius=2.0, shape=(16, 24)):
+    rows, columns = np.indices(shape)
+    return np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / radius**2)
+
+
+@pytest.fixture
+def truth():
+    """Four cells on a 2 x 3 grid of 8-pixel nodes; 0 drives 1 in a, 2 drives 1 in b."""
+    footprints = np.stack([disc(3, 3), disc(4, 12), disc(11, 20), disc(12, 4)])
+    coupling_a, coupling_b = np.zeros((2, 2, 4, 4))
+    coupling_a[:, [0, 1, 2, 3], [0, 1, 2, 3]] = 0.6
+    coupling_b[:] = coupling_a
+    coupling_a[0, 1, 0] = 0.5
+    coupling_b[1, 1, 2] = -0.5
+    return footprints, coupling_a, coupling_b
+
+
+def planted(coupling, nodes, num_nodes=6):
+    coef = np.zeros((len(coupling), num_nodes, num_nodes))
+    coef[np.ix_(range(len(coupling)), nodes, nodes)] = coupling
+    return coef
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_auc_agrees_with_sklearn_and_with_all_pairs(seed):
+    rng = np.random.default_rng(seed)
+    scores, positives = rng.integers(0, 6, size=40).astype(float), rng.random(40) < 0.3
+    pairs = [(p > n) + 0.5 * (p == n) for p in scores[positives] for n in scores[~positives]]
+    assert auc(scores, positives) == pytest.approx(np.mean(pairs))
+    assert auc(scores, positives) == pytest.approx(roc_auc_score(positives, scores))
+    assert auc(-scores, positives) == pytest.approx(1 - auc(scores, positives))
+
+
+def test_auc_without_one_class_is_nan_and_bad_input_is_named():
+    assert math.isnan(auc([1.0, 2.0], [True, True]))
+    assert math.isnan(auc([1.0, 2.0], [False, False]))
+    with pytest.raises(InputError, match="scores must be finite"):
+        auc([1.0, np.nan], [True, False])
+    with pytest.raises(InputError, match="booleans"):
+        auc([1.0, 2.0], [1, 0])
+    with pytest.raises(InputError, match="positives has shape"):
+        auc([1.0, 2.0], [True])
+
+
+def test_node_of_cell_is_row_major(truth):
+    np.testing.assert_array_equal(node_of_cell(truth[0], (2, 3)), [0, 1, 5, 3])
+
+
+def test_two_cells_in_one_node_keep_the_heavier():
+    footprints = np.stack([disc(3, 3), 2 * disc(4, 4), disc(4, 12)])
+    nodes = cell_nodes(footprints, (2, 3))
+    np.testing.assert_array_equal(nodes.node, [0, 0, 1])
+    np.testing.assert_array_equal(nodes.kept, [False, True, True])
+    assert nodes.num_dropped == 1
+    assert (nodes.mass > 0.5).all()
+    assert (nodes.mass <= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("footprints", "grid", "message"),
+    [
+        (np.ones((4, 4)), (2, 2), "footprints has shape"),
+        (np.zeros((1, 4, 4)), (2, 2), "cells 0 are empty"),
+        (-np.ones((1, 4, 4)), (2, 2), "not negative"),
+        (np.ones((1, 4, 4)), (3, 2), "does not divide"),
+        (np.ones((1, 4, 4)), (0, 2), "does not divide"),
+    ],
+)
+def test_bad_footprints_are_named(footprints, grid, message):
+    with pytest.raises(InputError, match=message):
+        node_of_cell(footprints, grid)
+
+
+def test_planted_couplings_are_found_and_transposed_ones_are_not(truth):
+    footprints, coupling_a, coupling_b = truth
+    nodes = cell_nodes(footprints, (2, 3))
+    coef = planted(coupling_a, nodes.node)
+    assert edge_auc(coef, nodes, coupling_a) == 1.0
+    assert edge_auc(np.abs(coef).sum(axis=0), nodes, coupling_a) == 1.0
+    assert edge_auc(coef.transpose(0, 2, 1), nodes, coupling_a) < 0.5  # the broken twin
+    assert edge_auc(coef, nodes, coupling_b) < 0.5
+
+
+def test_edges_score_distinct_cells_only(truth):
+    footprints, coupling_a, _ = truth
+    nodes = cell_nodes(footprints, (2, 3))
+    coef = planted(coupling_a, nodes.node)
+    noisy = coef.copy()
+    noisy[:, [2, 4], :] = 9.0  # nodes without a cell
+    noisy[:, range(6), range(6)] = 9.0  # autocorrelation
+    assert edge_auc(noisy, nodes, coupling_a) == 1.0
+
+
+def test_drivers_by_influence_of_their_node(truth):
+    nodes = cell_nodes(truth[0], (2, 3))
+    outflow = np.array([3.0, 0.1, 50.0, 0.2, 50.0, 1.0])  # nodes 2 and 4 hold no cell
+    assert driver_auc(outflow, nodes, np.array([True, False, True, False])) == 1.0
+    assert driver_auc(outflow, nodes, np.array([False, True, False, True])) == 0.0
+    with pytest.raises(InputError, match="one boolean a cell"):
+        driver_auc(outflow, nodes, np.array([0, 2, 0, 0]))
+    with pytest.raises(InputError, match="influence has shape"):
+        driver_auc(outflow[:3], nodes, np.array([True, False, True, False]))
+
+
+def test_difference_looks_at_outgoing_coupling(truth):
+    footprints, coupling_a, coupling_b = truth
+    nodes = cell_nodes(footprints, (2, 3))
+    a, b = np.array([2.0, 1, 9, 1, 0, 0]), np.array([0.5, 1, 0, 1, 0, 1.5])
+    assert difference_auc(a, b, nodes, coupling_a, coupling_b) == 1.0  # cells 0 and 2 send differently
+    assert math.isnan(difference_auc(a, b, nodes, coupling_a, coupling_a))
+    with pytest.raises(InputError, match="same lags"):
+        difference_auc(a, b, nodes, coupling_a, coupling_b[:1])
+
+
+def test_difference_map_of_coupled_cells(truth):
+    footprints, coupling_a, coupling_b = truth
+    half = footprints > 0.5
+    perfect = half[0] * 1.0 - half[1] * 2.0 + half[2] * 0.5
+    assert difference_map_auc(perfect, footprints, coupling_a, coupling_b) == 1.0
+    assert difference_map_auc(half[3] * 1.0, footprints, coupling_a, coupling_b) < 0.5
+    only_a = difference_map_auc(half[0] * 1.0 + half[1], footprints, coupling_a, coupling_a)
+    assert only_a == 1.0
+    with pytest.raises(InputError, match="difference_map has shape"):
+        difference_map_auc(perfect[1:], footprints, coupling_a, coupling_b)
+
+
+def test_correlation_is_the_median_over_cells_and_the_mean_over_runs(truth):
+    nodes = cell_nodes(truth[0], (2, 3))
+    rng = np.random.default_rng(7)
+    traces = [rng.random((time, 4)) for time in (30, 50)]
+    latents = [rng.random((len(t), 2, 3)) for t in traces]
+    expected = []
+    for z, trace in zip(latents, traces, strict=True):
+        flat = z.reshape(len(z), 6)
+        r = [abs(np.corrcoef(flat[:, n], trace[:, c])[0, 1]) for c, n in enumerate([0, 1, 5, 3])]
+        expected.append(np.median(r))
+    assert node_cell_correlation(latents, traces, nodes) == pytest.approx(np.mean(expected))
+
+
+def test_correlation_of_copies_dead_nodes_and_silent_cells(truth):
+    nodes = cell_nodes(truth[0], (2, 3))
+    trace = np.random.default_rng(8).random((40, 4))
+    z = np.zeros((40, 6))
+    z[:, nodes.node] = -3 * trace + 5
+    assert node_cell_correlation([z], [trace], nodes) == pytest.approx(1.0)
+    dead = z.copy()
+    dead[:, nodes.node[:3]] = 0.25
+    assert node_cell_correlation([dead], [trace], nodes) == 0.0
+    silent = trace.copy()
+    silent[:, 1:] = 0.0
+    assert node_cell_correlation([z], [silent], nodes) == pytest.approx(1.0)
+    assert math.isnan(node_cell_correlation([z], [0 * trace], nodes))
+
+
+def test_correlation_names_what_does_not_fit(truth):
+    nodes = cell_nodes(truth[0], (2, 3))
+    with pytest.raises(InputError, match="run 0: latents"):
+        node_cell_correlation([np.zeros((5, 6))], [np.zeros((4, 4))], nodes)
+    with pytest.raises(InputError, match="same runs"):
+        node_cell_correlation([np.zeros((5, 6))], [], nodes)
+
+
+def test_recovery_gathers_every_measure(truth):
+    footprints, coupling_a, coupling_b = truth
+    node = node_of_cell(footprints, (2, 3))
+    rng = np.random.default_rng(9)
+    traces = [rng.random((20, 4)) for _ in range(3)]
+    latents = [rng.random((20, 6)) for _ in range(3)]
+    signs = np.array([1.0, -1.0])[:, None, None, None]
+    found = recovery(
+        signs * planted(coupling_a, node),  # a mean over runs before absolute values is zero
+        planted(coupling_b, node),
+        latent_shape=(2, 3),
+        footprints=footprints,
+        coupling_a=coupling_a,
+        coupling_b=coupling_b,
+        difference_map=footprints[0] - footprints[2],
+        latents=latents,
+        traces=traces,
+    )
+    assert found.drivers_a == found.edges_a == found.edges_b == found.difference == 1.0
+    assert found.drivers_b == 1.0  # the drivers of b are those of its own coupling
+    assert 0.5 < found.difference_map < 1
+    assert found.node_cell_correlation == node_cell_correlation(
+        latents, traces, cell_nodes(footprints, (2, 3))
+    )
+    assert (found.num_cells, found.num_dropped) == (4, 0)
+
+
+def test_recovery_without_extras_and_with_half_of_them(truth):
+    footprints, coupling_a, coupling_b = truth
+    known = {
+        "latent_shape": (2, 3),
+        "footprints": footprints,
+        "coupling_a": coupling_a,
+        "coupling_b": coupling_b,
+    }
+    coef = np.zeros((2, 6, 6))
+    found = recovery(coef, coef, **known)
+    assert found.drivers_a == found.edges_a == 0.5
+    assert math.isnan(found.difference_map)
+    assert math.isnan(found.node_cell_correlation)
+    with pytest.raises(InputError, match="belong together"):
+        recovery(coef, coef, **known, latents=[np.zeros((5, 6))])
+    with pytest.raises(InputError, match="coefs_b has shape"):
+        recovery(coef, coef[:, :4, :4], **known)
