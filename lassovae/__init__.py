@@ -1,3 +1,83 @@
 """Sparse dynamics of calcium-imaging movies: an autoencoder trained through a differentiable lasso VAR."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lassovae import autoencoder, data, lasso, maps, plots, report, stats, training, var
+    from lassovae._analysis import Analysis, analyse
+    from lassovae._config import Config, Preprocess
+    from lassovae._errors import InputError, SolveError, TrainingError
+    from lassovae._model import Model, encode_run
+    from lassovae._presets import Preset, preset, suggested_preprocess
+    from lassovae._status import Status, raise_if_failed
+    from lassovae.report import compare
+    from lassovae.training import fit, load
+
 __version__ = "0.1.0"
+
+# public name -> module; imported at first use, so that a user of the lasso does not wait for the plots
+_HOMES = {
+    "Analysis": "_analysis",
+    "Config": "_config",
+    "InputError": "_errors",
+    "Model": "_model",
+    "Preprocess": "_config",
+    "Preset": "_presets",
+    "SolveError": "_errors",
+    "Status": "_status",
+    "TrainingError": "_errors",
+    "analyse": "_analysis",
+    "compare": "report",
+    "encode_run": "_model",
+    "fit": "training",
+    "load": "training",
+    "preset": "_presets",
+    "raise_if_failed": "_status",
+    "suggested_preprocess": "_presets",
+}
+_PACKAGES = ("autoencoder", "data", "lasso", "maps", "plots", "report", "stats", "training", "var")
+
+__all__ = [
+    "Analysis",
+    "Config",
+    "InputError",
+    "Model",
+    "Preprocess",
+    "Preset",
+    "SolveError",
+    "Status",
+    "TrainingError",
+    "__version__",
+    "analyse",
+    "autoencoder",
+    "compare",
+    "data",
+    "encode_run",
+    "fit",
+    "lasso",
+    "load",
+    "maps",
+    "plots",
+    "preset",
+    "raise_if_failed",
+    "report",
+    "stats",
+    "suggested_preprocess",
+    "training",
+    "var",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"lassovae.{name}")
+    if name in _HOMES:
+        return getattr(import_module(f"lassovae.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'lassovae' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

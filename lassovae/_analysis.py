@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from lassovae._errors import InputError
@@ -36,7 +37,7 @@ class Analysis:
         conditions: the labels, in order of first appearance.
         latents: one (time, latent height, latent width) a run.
         fit: VARFit of each whole run, with a runs axis.
-        pooled: VARFit of all runs of a condition together.
+        pooled: VARFit of all runs of a condition together, at config.condition_lam.
         errors: reconstruction and forecast errors a run.
         delta: (runs, runs) swap errors; row = data, column = coefficients.
         influences: (runs, nodes) outflow.
@@ -79,7 +80,16 @@ class Analysis:
 
 
 def _as_numpy(fit: VARFit) -> VARFit:
-    return VARFit(*(np.asarray(field) for field in raise_if_failed(fit)))
+    checked: VARFit = jax.device_get(raise_if_failed(fit))
+    return checked
+
+
+def _design(study: Study) -> str:
+    """What the design can show; a study without two groups of blocks has no permutation test to speak of."""
+    try:
+        return design_sentence(study.labels, study.blocks)
+    except InputError as error:
+        return f"No permutation test of whole blocks is possible: {error}."
 
 
 def _score(
@@ -112,7 +122,7 @@ def analyse(
     Args:
         model: from `fit` or `load`.
         study: the training study or another of the same field of view; scaled as the model's was.
-        lam: l1 strength of the fits; None takes the model's.
+        lam: l1 strength of the fits to runs and windows; None takes the model's.
         prepared: the study's frames where `prepare` has already made them for this model.
 
     Returns:
@@ -142,7 +152,8 @@ def analyse(
     conditions = study.conditions
     groups = {c: [i for i, label in enumerate(study.labels) if label == c] for c in conditions}
     pooled = {
-        c: _as_numpy(fit_pooled([latents[i] for i in runs], config.order, lam)) for c, runs in groups.items()
+        c: _as_numpy(fit_pooled([latents[i] for i in runs], config.order, config.condition_lam))
+        for c, runs in groups.items()
     }
     delta = swap_errors(latents, fit.coef)
     influences = influence(fit.coef)
@@ -163,12 +174,12 @@ def analyse(
             why_not = str(error)
     scored = None
     scored_pooled = None
-    if study.truth is not None and difference is not None and config.preprocess.crop is None:
-        if config.preprocess.downscale == 1:
-            per_run = {c: fit.coef[runs] for c, runs in groups.items()}
-            together = {c: pooled[c].coef for c in conditions}
-            scored = _score(study.truth, conditions, per_run, model, difference, latents)
-            scored_pooled = _score(study.truth, conditions, together, model, difference, latents)
+    whole_frames = config.preprocess.crop is None and config.preprocess.downscale == 1
+    if study.truth is not None and difference is not None and whole_frames:
+        per_run = {c: np.asarray(fit.coef)[runs] for c, runs in groups.items()}
+        together = {c: np.asarray(pooled[c].coef) for c in conditions}
+        scored = _score(study.truth, conditions, per_run, model, difference, latents)
+        scored_pooled = _score(study.truth, conditions, together, model, difference, latents)
     return Analysis(
         names=study.names,
         labels=study.labels,
@@ -183,7 +194,7 @@ def analyse(
         comparisons=comparisons,
         influence_result=influence_result,
         why_not=why_not,
-        design=design_sentence(study.labels, study.blocks),
+        design=_design(study),
         gain=gain,
         maps=maps,
         condition_maps=condition_maps,

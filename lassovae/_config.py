@@ -67,6 +67,8 @@ class Config:
             (x_t - mean_frame) / mean_frame over the pixels of each node; the baseline to beat).
         order: number of lags p of the VAR, in frames.
         lam: l1 strength on the loss averaged over all latent entries; each target's lasso gets lam * nodes.
+        condition_lam: the same for the fits pooled over all runs of a condition, whose many rows support weaker
+            couplings: on simulated studies 0.0005 found 99 % of them, 0.002 only 85 to 97 %.
         window: frames in a training window; windows do not overlap, and what is left of a run is not trained on.
         epochs: passes over all windows.
         learning_rate: Adam's step size.
@@ -85,6 +87,7 @@ class Config:
     encoder: Encoder = "convolutional"
     order: int = 5
     lam: float = 0.01
+    condition_lam: float = 0.0005
     window: int = 64
     epochs: int = 2
     learning_rate: float = 1e-3
@@ -100,7 +103,7 @@ class Config:
         _require_choice("mode", self.mode, ("sequential", "embedded", "end_to_end"))
         _require_choice("encoder", self.encoder, ("convolutional", "block_mean"))
         _require_choice("unpooling", self.unpooling, ("causal", "same_frame"))
-        for name in ("lam", "learning_rate", "forecast_weight", "lam_warmup"):
+        for name in ("lam", "condition_lam", "learning_rate", "forecast_weight", "lam_warmup"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{name}={value} must be a finite number of at least 0")

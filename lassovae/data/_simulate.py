@@ -20,6 +20,7 @@ NEUROPIL_SECONDS = 1.5
 NEUROPIL_SIGMA_PX = 14.0
 NUM_NEUROPIL = 6
 MOTION_SECONDS = 0.5
+FOLLOWER_RATE = 1 / 15  # spontaneous bursts of a follower for each of a driver
 
 
 def _seed_sequence(seed: int | Sequence[int] | np.ndarray) -> np.random.SeedSequence:
@@ -99,12 +100,12 @@ def simulate_study(
     conditions: Sequence[str] = ("F", "N"),
     block_size: int = 5,
     frame_rate_hz: float = 10.0,
-    coupling: float = 0.7,
-    burst_rate_hz: float = 0.12,
+    coupling: float = 0.8,
+    burst_rate_hz: float = 0.45,
     photons: float = 70.0,
     gain: float = 8.0,
     read_noise: float = 6.0,
-    neuropil: float = 0.04,
+    neuropil: float = 0.02,
     motion_px: float = 0.0,
     bleaching: float = 0.0,
     drift: float = 0.0,
@@ -126,7 +127,8 @@ def simulate_study(
         block_size: consecutive runs of one condition.
         frame_rate_hz: frames per second.
         coupling: sustained calcium of a follower per calcium of its driver; 0 for cells that ignore each other.
-        burst_rate_hz: bursts of spikes per second of a cell on its own; drivers have twice as many.
+        burst_rate_hz: bursts of spikes per second of cells that drive others in some condition; the rest burst
+            on their own 15 times less often.
         photons: detected per pixel and frame at the mean resting intensity; the shot noise is 1/sqrt(photons).
         gain: stored units per photon.
         read_noise: standard deviation of the electronic noise, in stored units.
@@ -148,7 +150,8 @@ def simulate_study(
         {"num_runs": num_runs, "num_cells": num_cells, "block_size": block_size},
     )
     rate = check_frame_rate("simulation", frame_rate_hz)
-    assert rate is not None
+    if rate is None:
+        raise InputError("frame_rate_hz=None: a simulation needs a frame rate; 10.0 is usual")
     low, high = (frames, frames) if isinstance(frames, (int, np.integer)) else tuple(frames)
     if not 1 <= low <= high:
         raise InputError(f"frames={frames!r} must be at least 1, or (low, high) with 1 <= low <= high")
@@ -165,9 +168,8 @@ def simulate_study(
     decays = draw_decays(first, num_cells, rate)
     wiring = Wiring(first, decays, coupling)
     couplings = [wiring.first, *(wiring.change(rng) for rng in others)]
-    rates = np.full(num_cells, burst_rate_hz)
-    rates[wiring.drivers] *= 2
-    rates[wiring.idle] *= 2
+    rates = np.full(num_cells, burst_rate_hz * FOLLOWER_RATE)
+    rates[np.concatenate([wiring.drivers, wiring.idle])] = burst_rate_hz
 
     runs, traces = [], []
     for index, run_seed in enumerate(run_seeds):
@@ -205,7 +207,7 @@ def _truth(
     intensity: float,
 ) -> Truth:
     between = {name: matrix * ~np.eye(len(decays), dtype=bool) for name, matrix in coupling.items()}
-    linked = np.stack([(matrix != 0).any(axis=0) for matrix in between.values()]).any(axis=0)
+    linked = np.any([matrix != 0 for matrix in between.values()], axis=(0, 1))
     first, *others = between.values()
     changed = np.zeros(len(decays), bool)
     for other in others:
@@ -218,7 +220,7 @@ def _truth(
         decays=decays,
         traces=tuple(traces),
         baseline=scene.baseline * intensity,
-        coupled=linked.any(axis=0) | linked.any(axis=1),
+        coupled=np.asarray(np.any(linked, axis=0) | np.any(linked, axis=1)),
         changed=changed,
         conditions=tuple(coupling),
     )

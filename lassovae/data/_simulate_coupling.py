@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 NUM_LAGS = 2
-DECAY_SECONDS = (0.7, 1.0)  # GCaMP-like
+DECAY_SECONDS = (0.4, 0.6)  # a fast GCaMP
 BURN_IN_FRAMES = 100
 EVENT_SIZE = 0.35  # median dF/F of a spike burst at a cell's centre
 EVENT_SPREAD = 0.45  # of the logarithm of event sizes

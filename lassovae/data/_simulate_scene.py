@@ -21,7 +21,13 @@ PLACEMENT_TRIALS = 20
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What does not move: (cells, 2) positions, (cells, height, width) footprints, (height, width) baseline, mean about 1."""
+    """What does not move.
+
+    Attributes:
+        positions: (cells, 2), row and column in pixels.
+        footprints: (cells, height, width), peak 1.
+        baseline: (height, width), resting light, mean 1.
+    """
 
     positions: np.ndarray
     footprints: np.ndarray

@@ -21,6 +21,7 @@ from lassovae.stats._words import (
     comparison_sentence,
     design_sentence,
     format_pvalue,
+    order_sentence,
     rank_sum_sentence,
     smallest_pvalue,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "influence_test",
     "node_cell_correlation",
     "node_of_cell",
+    "order_sentence",
     "rank_sum_sentence",
     "recovery",
     "smallest_pvalue",

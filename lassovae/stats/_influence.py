@@ -84,7 +84,7 @@ def influence_test(influences: ArrayLike, labels: Sequence[str], group_a: str, g
 
     One-sided Wilcoxon rank-sum test of d_sr over unordered pairs, each counted once because the distance is
     symmetric. **Its p-value is not a valid one**, as that of `swap_test`: pairs that share a run are not
-    independent. Report `permutation_test` over whole blocks beside it.
+    independent. It describes; it does not hold its level.
 
     Args:
         influences: (runs, nodes) of `influence`.

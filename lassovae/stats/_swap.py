@@ -109,8 +109,8 @@ def swap_test(delta: ArrayLike, labels: Sequence[str], group_a: str, group_b: st
     against the Delta_sr within (s != r in the same group, both groups pooled). **Its p-value is not a valid
     one.** The rank-sum test takes the pairs for independent, and pairs that share a run are not: without any
     difference between the groups it rejected at a nominal 5 % in 1 to 2 % of simulated studies of
-    exchangeable runs, and in 17 to 23 % once blocks of runs differed a little. Report `permutation_test` over
-    whole blocks beside it.
+    exchangeable runs, and in 17 to 23 % once blocks of runs differed a little. It describes; it does
+    not hold its level.
 
     Args:
         delta: (runs, runs) of `swap_errors`; any other dissimilarity that need not be symmetric will do.

@@ -13,7 +13,7 @@ from lassovae.stats._rank_sum import RankSumResult, check_labels
 
 PAIRS_NOT_INDEPENDENT = (
     "The rank-sum test treats pairs of runs as independent, but pairs that share a run are not, so this "
-    "p-value is descriptive; judge significance by the permutation test over whole blocks."
+    "p-value is descriptive: with a block effect it rejects a true null several times too often."
 )
 
 
@@ -133,6 +133,25 @@ def design_sentence(
         needed += 1
     return (
         text + f"cannot be reached, whatever the data; two conditions of {needed} {unit} each would suffice."
+    )
+
+
+def order_sentence(labels: Sequence[str]) -> str:
+    """Whether the order of the runs lets conditions be told from the passing of time; empty where it does.
+
+    Args:
+        labels: one a run, in the order of recording.
+
+    Returns:
+        A warning where every condition is one stretch of consecutive runs, an empty string otherwise.
+    """
+    stretches = [label for i, label in enumerate(labels) if i == 0 or labels[i - 1] != label]
+    if len(stretches) < 2 or len(set(stretches)) < len(stretches):
+        return ""
+    named = " against ".join(map(str, stretches))
+    return (
+        f"All runs of one condition were recorded before all runs of the next, so {named} is not a real contrast "
+        "of conditions: a difference cannot be told from drift of the recording over time."
     )
 
 

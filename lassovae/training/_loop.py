@@ -17,7 +17,7 @@ from lassovae._config import Config
 from lassovae._errors import InputError, TrainingError
 from lassovae._model import Model, encode_run
 from lassovae.autoencoder import BLOCK, Positions, Weights
-from lassovae.data import Prepared, Study, epoch_order, prepare, windows
+from lassovae.data import Prepared, Study, epoch_order, frame_shape_after, prepare, windows
 from lassovae.training._checkpoint import Checkpoints
 from lassovae.training._folder import (
     FORMAT_VERSION,
@@ -114,13 +114,14 @@ def fit(
     folder = None if run_dir is None else Path(run_dir)
     if resume and folder is None:
         raise InputError("resume=True needs run_dir, the folder to go on with")
-    prepared = prepare(study, config.preprocess)
-    wanted = settings(study, config, prepared.mean_frame.shape)
+    frame_shape = frame_shape_after(study.frame_shape, config.preprocess)
+    wanted = settings(study, config, frame_shape)
     if folder is not None:
         claim(folder, wanted, resume)
+    prepared = prepare(study, config.preprocess)
 
-    state = initial_state(config, prepared.mean_frame.shape)
-    positions = _unknown_positions(config, prepared.mean_frame.shape)
+    state = initial_state(config, frame_shape)
+    positions = _unknown_positions(config, frame_shape)
     history: list[dict[str, Any]] = []
     with ExitStack() as stack:
         checkpoints = None
@@ -157,7 +158,8 @@ def fit(
                 notes=dead_var_notes(tuple(history)),
             )
             positions = () if config.encoder == "block_mean" else _final_positions(model, prepared)
-            save(state, positions)
+            if checkpoints is None or checkpoints.latest_step() != int(state.step):
+                save(state, positions)  # resuming a finished training finds it there
             for note in model.notes:
                 logger.warning("%s", note)
             return Model(**{**vars(model), "positions": positions})

@@ -93,13 +93,18 @@ def least_l1_interpolant(X, y):
 def adversarial(p):
     """Design and target whose path has (3^p + 1)/2 linear pieces, the zero one counted (Mairal & Yu 2012).
 
-    Their recursion: X <- [[X, 2 a y], [0, a z]], y <- (y, z) with z != 0 and 0 < a < ||X'y||_inf / (2 y'y + z^2)
-    turns k pieces into 3k - 1. The last predictor joins when the others have walked their whole path, makes
-    them walk it back, and then walk its mirror image: predictors drop, and join again with the other sign.
+    Their recursion: X <- [[X, 2 a y], [0, a z]], y <- (y, z) with z != 0 and 0 < a < C / (2 y'y + z^2), where C is
+    the last knot of the path so far, turns k pieces into 3k - 1. The new predictor joins when the others have
+    walked their whole path, makes them walk it back, and then its mirror image: predictors drop, and join
+    again with the other sign.
     """
     X, y = np.ones((1, 1)), np.ones(1)
     for _ in range(p - 1):
-        a = 0.5 * np.abs(X.T @ y).max() / (2 * y @ y + 1)
+        # X is square and regular: on the last piece all are active, b = b(0) - C d, and it starts at a zero
+        b = np.linalg.solve(X, y)
+        d = np.linalg.solve(X, np.linalg.solve(X.T, np.sign(b)))
+        last_knot = min(b[i] / d[i] for i in range(len(b)) if b[i] * d[i] > 0)
+        a = 0.5 * last_knot / (2 * y @ y + 1)
         n = len(y)
         grown = np.zeros((n + 1, n + 1))
         grown[:n, :n], grown[:n, n], grown[n, n] = X, 2 * a * y, a

@@ -1,0 +1,96 @@
+"""compare: every model of a preset on one study, with tables, figures and a page, in one run folder."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lassovae._analysis import Analysis, analyse
+from lassovae._errors import InputError
+from lassovae._model import Model
+from lassovae._presets import Preset
+from lassovae.data import Study, prepare
+from lassovae.report._figures import MAIN, draw_all
+from lassovae.report._page import write_page
+from lassovae.report._tables import all_tables, write_tables
+from lassovae.training import fit
+
+logger = logging.getLogger("lassovae")
+
+
+def _arrays(name: str, analysis: Analysis) -> dict[str, np.ndarray]:
+    """What results.npz keeps of one model, under names that start with the model's."""
+    kept: dict[str, Any] = {
+        "coef": analysis.fit.coef,
+        "scale": analysis.fit.scale,
+        "mean": analysis.fit.mean,
+        "influence": analysis.influences,
+        "maps": analysis.maps,
+        "swap_errors": analysis.delta,
+        "gain": np.asarray(analysis.gain),
+    }
+    kept |= {f"latents/{run}": z for run, z in zip(analysis.names, analysis.latents, strict=True)}
+    kept |= {f"pooled_coef/{condition}": fit.coef for condition, fit in analysis.pooled.items()}
+    kept |= {f"condition_map/{condition}": values for condition, values in analysis.condition_maps.items()}
+    if analysis.difference is not None:
+        kept["difference_map"] = analysis.difference
+    return {f"{name}/{key}": np.asarray(value) for key, value in kept.items()}
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(buffer.getvalue())
+    os.replace(temporary, path)
+
+
+def compare(
+    study: Study, preset: Preset, out: str | Path, *, resume: bool = False, show_progress: bool = True
+) -> dict[str, tuple[Model, Analysis]]:
+    """Train and analyse every model of a preset, and write a run folder.
+
+    The folder is the run folder of the main model, "end_to_end", so that `lassovae.load(out)` reads it; the
+    others lie in out/models/<name>. Beside them: results.npz, tables/*.csv, figures/*.png, report.html.
+
+    Args:
+        study: recordings and conditions.
+        preset: from `lassovae.preset`.
+        out: a folder that does not exist yet or is empty.
+        resume: go on in a folder that an earlier call has left; finished models are not trained again.
+        show_progress: as in `fit`.
+
+    Returns:
+        name -> (model, analysis).
+
+    Raises:
+        InputError, TrainingError, SolveError: as `fit` and `analyse`.
+    """
+    if MAIN not in preset.models:
+        raise InputError(f"the preset has no model named {MAIN!r}, which is the one the figures show")
+    if len({config.preprocess for config in preset.models.values()}) > 1:
+        raise InputError("the models of a preset must share one preprocess, or they cannot be compared")
+    folder = Path(out)
+    names = [MAIN, *(name for name in preset.models if name != MAIN)]
+    results: dict[str, tuple[Model, Analysis]] = {}
+    prepared = prepare(study, preset.models[MAIN].preprocess)
+    for name in names:
+        config = preset.models[name]
+        where = folder if name == MAIN else folder / "models" / name
+        model = fit(study, config, run_dir=where, resume=resume, show_progress=show_progress)
+        results[name] = (model, analyse(model, study, prepared=prepared))
+        logger.info("%s: analysed", name)
+    results = {name: results[name] for name in preset.models}  # the preset's order, in tables and figures
+    tables = all_tables(results)
+    write_tables(tables, folder / "tables")
+    captions = draw_all(results, study, prepared, preset.sweep, folder / "figures")
+    arrays = {k: v for name, (_, analysis) in results.items() for k, v in _arrays(name, analysis).items()}
+    _write_arrays(folder / "results.npz", arrays)
+    page = folder / "report.html"
+    write_page(page, results, tables, captions, folder / "figures", study_name=study.name, main=MAIN)
+    return results

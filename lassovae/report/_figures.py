@@ -1,0 +1,201 @@
+"""The figures of a comparison, drawn from its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure, SubFigure
+
+from lassovae import plots
+from lassovae._analysis import Analysis
+from lassovae._evaluate import centred_forecasts
+from lassovae._model import Model, decode_run
+from lassovae.data import Prepared, Study
+from lassovae.var import fit_var
+
+Results = Mapping[str, tuple[Model, Analysis]]
+MAIN = "end_to_end"
+NUM_TRACES = 4
+
+
+def _brightest(prepared: Prepared, run: int, first: int) -> int:
+    """The frame of a run that differs most from the mean frame, smoothed against shot noise: a clear transient."""
+    frames = prepared.frames[run]
+    height, width = frames.shape[1] // 8 * 8, frames.shape[2] // 8 * 8
+    relative = (frames[:, :height, :width] / prepared.mean_frame[:height, :width] - 1).reshape(
+        len(frames), height // 8, 8, width // 8, 8
+    )
+    return first + int(relative.mean(axis=(2, 4)).max(axis=(1, 2))[first:].argmax())
+
+
+def _frame_of(
+    model: Model, prepared: Prepared, run: int, shown: np.ndarray, first: int, frame: int, same_frame: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Residual and reconstruction of one frame."""
+    for start, residual, image in decode_run(
+        model, prepared.frames[run], shown, first, same_frame=same_frame
+    ):
+        if start <= frame < start + len(image):
+            return residual[frame - start], image[frame - start]
+    raise IndexError(f"frame {frame} of run {run} was not decoded")
+
+
+def skip(results: Results, prepared: Prepared, run: int, frame: int) -> Figure | SubFigure:
+    """The paper's Figure 2: latents and decoder output with and without the skip connection."""
+    panels = {}
+    for name in ("no_skip", "sequential"):
+        model, analysis = results[name]
+        z = analysis.latents[run]
+        panels[name] = (z[frame], *_frame_of(model, prepared, run, z, 0, frame, True))
+    return plots.skip_figure(
+        panels["no_skip"][0],
+        panels["sequential"][0],
+        panels["no_skip"][1],
+        panels["sequential"][1],
+        prepared.frames[run][frame],
+        panels["sequential"][2],
+        frame_index=frame,
+    )
+
+
+def contribution(results: Results, study: Study) -> Figure | SubFigure:
+    """The paper's Figure 3: contribution maps of both conditions and their difference."""
+    names = [n for n in ("block_mean", "embedded", "end_to_end") if n in results]
+    first, second = results[MAIN][1].conditions[:2]
+    maps = {n: (results[n][1].condition_maps[first], results[n][1].condition_maps[second]) for n in names}
+    footprints = None
+    if study.truth is not None and study.truth.footprints.shape[1:] == results[MAIN][0].frame_shape:
+        footprints = study.truth.footprints[study.truth.changed]
+    return plots.contribution_figure(maps, conditions=(first, second), footprints=footprints)
+
+
+def forecasts(
+    results: Results, prepared: Prepared, run: int, frame: int, sweep: tuple[float, ...], rate: float | None
+) -> Figure | SubFigure:
+    """The paper's Figure 4: forecasts and reconstructions of the main model for several l1 strengths."""
+    model, analysis = results[MAIN]
+    order = model.config.order
+    z = analysis.latents[run]
+    shown = {lam: centred_forecasts(fit_var(z, order, lam), z) for lam in sweep}
+    flat = z.reshape(len(z), -1)
+    flat = flat - flat.mean(axis=0)
+    busiest = np.argsort(flat.std(axis=0))[::-1][:NUM_TRACES]
+    images = {
+        lam: _frame_of(model, prepared, run, shown[lam], order, frame, False)[1]
+        for lam in (min(sweep), max(sweep))
+    }
+    return plots.forecast_figure(
+        flat,
+        {lam: values.reshape(len(values), -1) for lam, values in shown.items()},
+        [int(node) for node in busiest],
+        prepared.frames[run][frame],
+        images,
+        frame_index=frame,
+        frame_rate_hz=rate,
+    )
+
+
+def draw_all(
+    results: Results, study: Study, prepared: Prepared, sweep: tuple[float, ...], folder: Path
+) -> dict[str, str]:
+    """Draw and save every figure that these results allow.
+
+    Args:
+        results: name -> (model, analysis), with at least "end_to_end".
+        study, prepared: what they were made from.
+        sweep: l1 strengths of the forecast figure.
+        folder: for the PNG files.
+
+    Returns:
+        File name -> caption.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    captions: dict[str, str] = {}
+
+    def keep(figure: Figure | SubFigure, name: str, caption: str) -> None:
+        plots.save(figure, folder / name)
+        captions[name] = caption
+
+    model, analysis = results[MAIN]
+    order, run = model.config.order, 0
+    frame = _brightest(prepared, run, order)
+    rate = study.runs[run].recording.frame_rate_hz
+    when = f"run {analysis.names[run]}, frame {frame}"
+    truth = study.truth
+    if truth is not None and len(truth.conditions) > 1 and truth.footprints.shape[1:] == model.frame_shape:
+        first, second = truth.conditions[:2]
+        figure = plots.truth_figure(
+            prepared.mean_frame,
+            truth.footprints,
+            truth.drivers[first],
+            truth.coupling[first],
+            truth.coupling[second],
+            truth.traces[run],
+            conditions=(first, second),
+            frame_rate_hz=rate,
+        )
+        keep(figure, "truth.png", "The simulation: cells, who drives whom in each condition, true calcium.")
+    if {"no_skip", "sequential"} <= set(results):
+        text = f"The skip connection ({when}), as the paper's Figure 2: latents and decoder output without and with it."
+        keep(skip(results, prepared, run, frame), "skip_connection.png", text)
+    if len(analysis.conditions) > 1:
+        text = (
+            "Contribution maps, as the paper's Figure 3: where the outflow of each condition comes from, and the "
+            "difference of conditions"
+        )
+        outlined = (
+            ", with the cells whose outgoing coupling truly differs outlined." if truth is not None else "."
+        )
+        keep(contribution(results, study), "contribution_maps.png", text + outlined)
+    text = (
+        f"Forecasts of the {NUM_TRACES} busiest nodes and reconstructions ({when}), as the paper's Figure 4; the VAR "
+        "is refitted on the latents of the end-to-end model for every l1 strength."
+    )
+    keep(forecasts(results, prepared, run, frame, sweep, rate), "forecasts.png", text)
+    shown = {n: r for n, r in results.items() if n != "no_skip"}
+    figure = plots.ablation_figure(
+        {n: a.errors.reconstruction for n, (_, a) in shown.items()},
+        {n: a.errors.window for n, (_, a) in shown.items()},
+        mean_frame_error=float(analysis.errors.mean_frame.mean()),
+    )
+    text = "Reconstruction error and R_var of window fits, one point a run, the bar their mean (the paper's Table 2)."
+    keep(figure, "ablation.png", text)
+    curves = {
+        n: {key: [row[key] for row in m.history] for key in ("step", "loss", "relative_error", "nonzeros")}
+        for n, (m, _) in results.items()
+        if m.history
+    }
+    if curves:
+        text = "Training: loss, R_var and non-zero coefficients a target of each step's window."
+        keep(plots.training_curves(curves), "training.png", text)
+    figure = plots.new_figure(7.2, 3.2)
+    left, right = figure.subplots(1, 2)
+    plots.swap_matrix(left, analysis.delta, analysis.labels, title="Swap errors", letter="a")
+    fit = analysis.pooled[analysis.conditions[0]]
+    title = f"Strongest couplings, {analysis.conditions[0]}"
+    plots.influence_network(right, fit.coef, model.latent_shape, prepared.mean_frame, title=title, letter="b")
+    text = (
+        "End-to-end model. a, what forecasting one run (row) with the coefficients of another (column) costs. "
+        f"b, strongest couplings between nodes, fitted to all runs of {analysis.conditions[0]} together."
+    )
+    keep(figure, "swap_and_network.png", text)
+    shown_forecast = centred_forecasts(
+        fit_var(analysis.latents[run], order, model.config.lam), analysis.latents[run]
+    )
+    picked = [
+        f
+        for f in (frame - 4, frame - 2, frame, frame + 2, frame + 6)
+        if order <= f < len(prepared.frames[run])
+    ]
+    images = [_frame_of(model, prepared, run, shown_forecast, order, f, False)[1] for f in picked]
+    figure = plots.movie_strip(
+        prepared.frames[run][picked], np.stack(images), frame_indices=picked, frame_rate_hz=rate
+    )
+    keep(
+        figure,
+        "movie.png",
+        f"Frames around a transient (run {analysis.names[run]}), forecast and what is left.",
+    )
+    return captions

@@ -1,0 +1,109 @@
+"""Tables of a comparison, as rows of plain values, and their files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lassovae._analysis import Analysis
+from lassovae._model import Model
+from lassovae.training import write_text
+
+Row = dict[str, Any]
+Results = Mapping[str, tuple[Model, Analysis]]
+
+
+def _mean_sd(values: np.ndarray) -> tuple[float, float]:
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def ablation(results: Results) -> list[Row]:
+    """The paper's Table 2 and what it leaves out: one row a model, mean and standard deviation over runs."""
+    rows = []
+    for name, (model, analysis) in results.items():
+        row: Row = {"model": name, "lam": model.config.lam}
+        for key, values in vars(analysis.errors).items():
+            row[f"{key}_mean"], row[f"{key}_sd"] = _mean_sd(values)
+        rows.append(row)
+    return rows
+
+
+def ablation_runs(results: Results) -> list[Row]:
+    """The same for every run."""
+    return [
+        {"model": name, "lam": model.config.lam, "run": run, "condition": label}
+        | {key: float(values[i]) for key, values in vars(analysis.errors).items()}
+        for name, (model, analysis) in results.items()
+        for i, (run, label) in enumerate(zip(analysis.names, analysis.labels, strict=True))
+    ]
+
+
+def group_tests(results: Results) -> list[Row]:
+    """The paper's Table 1 for every model: six comparisons of halves, corrected for six."""
+    return [
+        {"model": name, "lam": model.config.lam} | asdict(comparison)
+        for name, (model, analysis) in results.items()
+        for comparison in analysis.comparisons or ()
+    ]
+
+
+def influence_tests(results: Results) -> list[Row]:
+    """The paper's test on influence vectors, all runs of one condition against all of the other."""
+    return [
+        {"model": name, "lam": model.config.lam} | asdict(analysis.influence_result)
+        for name, (model, analysis) in results.items()
+        if analysis.influence_result is not None
+    ]
+
+
+def truth_recovery(results: Results) -> list[Row]:
+    """How much of a simulation's truth each model found, from fits to runs and to whole conditions."""
+    rows: list[Row] = []
+    for name, (model, analysis) in results.items():
+        if analysis.recovery is None or analysis.recovery_pooled is None:
+            continue
+        settings = {"each run, averaged": (model.config.lam, analysis.recovery)}
+        settings["pooled over a condition"] = (model.config.condition_lam, analysis.recovery_pooled)
+        for fits, (lam, found) in settings.items():
+            rows.append({"model": name, "fits": fits, "lam": lam} | asdict(found))
+    return rows
+
+
+def skip_connection(results: Results) -> list[Row]:
+    """Reconstruction error of the sequential model with and without the skip connection."""
+    rows = []
+    for name in ("sequential", "no_skip"):
+        if name in results:
+            mean, sd = _mean_sd(results[name][1].errors.reconstruction)
+            rows.append({"model": name, "reconstruction_mean": mean, "reconstruction_sd": sd})
+    return rows
+
+
+def all_tables(results: Results) -> dict[str, list[Row]]:
+    """File stem -> rows, empty ones left out."""
+    tables = {
+        "ablation": ablation(results),
+        "ablation_runs": ablation_runs(results),
+        "group_tests": group_tests(results),
+        "comparisons": influence_tests(results),
+        "truth_recovery": truth_recovery(results),
+        "skip_connection": skip_connection(results),
+    }
+    return {stem: rows for stem, rows in tables.items() if rows}
+
+
+def write_tables(tables: Mapping[str, list[Row]], folder: Path) -> None:
+    """Write every table as folder/<stem>.csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stem, rows in tables.items():
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(folder / f"{stem}.csv", text.getvalue())
