@@ -15,7 +15,7 @@ LONGEST_SIDE = {
     "quick": 96,
     "paper": 192,
 }  # of a preprocessed frame of real recordings, in pixels
-REAL_LAM = {"smoke": 0.004, "quick": 0.002, "paper": 0.002}
+REAL_LAM = {"smoke": 0.003, "quick": 0.003, "paper": 0.003}  # see docs/findings.md
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from lassovae.data._recording import Recording
 from lassovae.data._study import Study
 
 FRAMES_AT_A_TIME = 64
-SAMPLED_FRAMES = 2000  # of a study, evenly spread: enough for a percentile, bounded for any study
+SAMPLED_FRAMES = 2000  # of a study, evenly spread, where the percentile cannot be counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +51,11 @@ def frame_shape_after(shape: tuple[int, int], pre: Preprocess) -> tuple[int, int
     side = 2**POOLINGS
     if after[0] % side or after[1] % side or 0 in after:
         unit = side * pre.downscale
-        works = (shape[0] // unit * unit, shape[1] // unit * unit)
-        remedy = f"use crop={works}" if 0 not in works else "use a smaller downscale"
+        nearest = [
+            min(max(round(size / unit), 1), whole // unit) * unit
+            for size, whole in zip((height, width), shape, strict=True)
+        ]
+        remedy = f"use crop=({nearest[0]}, {nearest[1]})" if all(nearest) else "use a smaller downscale"
         raise InputError(
             f"frames of {height} x {width} pixels at downscale={pre.downscale} give {after[0]} x {after[1]}; "
             f"{POOLINGS} poolings need multiples of {side}: {remedy}"
@@ -79,32 +82,70 @@ def resize(chunk: np.ndarray, pre: Preprocess) -> np.ndarray:
     return blocks.mean(axis=(2, 4), dtype=np.float32)
 
 
-def _check_finite(name: str, movie: np.ndarray, start: int) -> None:
-    bad = ~np.isfinite(movie)
-    if bad.any():
-        frames = start + np.flatnonzero(bad.any(axis=(1, 2)))
-        shown = ", ".join(str(f) for f in frames[:5]) + (", ..." if len(frames) > 5 else "")
-        raise InputError(
-            f"run {name}: {int(bad.sum())} NaN or Inf pixels, in {len(frames)} frames ({shown}) of those read "
-            "so far: repair them or cut these frames out"
-        )
+def _count_bad(chunk: np.ndarray) -> np.ndarray:
+    """(time,) pixels of each frame that are NaN or Inf."""
+    if chunk.dtype.kind != "f":
+        return np.zeros(len(chunk), np.int64)
+    return np.asarray((~np.isfinite(chunk)).sum(axis=(1, 2)))
 
 
 def _read(recording: Recording, name: str, pre: Preprocess) -> np.ndarray:
     """A whole run, cropped and downscaled, in its stored dtype or float32."""
-    parts = []
-    for i, chunk in enumerate(recording.chunks(FRAMES_AT_A_TIME)):
-        if np.issubdtype(chunk.dtype, np.floating):
-            _check_finite(name, chunk, i * FRAMES_AT_A_TIME)
+    run, bad = None, []
+    for start in range(0, len(recording), FRAMES_AT_A_TIME):
+        chunk = recording[start : start + FRAMES_AT_A_TIME]
+        bad.append(_count_bad(chunk))
         part = resize(chunk, pre)
-        parts.append(part.astype(np.float32) if part.dtype.itemsize > 4 else part.copy())
-    run = np.concatenate(parts)
-    if run.min() == run.max():
+        if run is None:
+            dtype = (
+                part.dtype if part.dtype.itemsize <= 4 and part.dtype.kind != "f" else np.dtype(np.float32)
+            )
+            run = np.empty((len(recording), *part.shape[1:]), dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows float32 is found below
+            run[start : start + len(chunk)] = part
+    assert run is not None  # a recording has at least one frame
+    _require_finite(name, np.concatenate(bad))
+    _require_finite(name, _count_bad(run), " beyond the range of float32")
+    return run
+
+
+def _require_finite(name: str, bad: np.ndarray, what: str = " that are NaN or Inf") -> None:
+    frames = np.flatnonzero(bad)
+    if len(frames):
+        shown = ", ".join(map(str, frames[:5])) + (", ..." if len(frames) > 5 else "")
         raise InputError(
-            f"run {name}: every pixel of every frame is {run.flat[0]}; a constant movie has no dynamics: "
+            f"run {name}: {int(bad.sum())} pixels{what}, in {len(frames)} of {len(bad)} frames ({shown}): "
+            "repair them or cut these frames out"
+        )
+
+
+def _require_change(runs: list[np.ndarray], names: tuple[str, ...]) -> None:
+    constant = [name for name, run in zip(names, runs, strict=True) if run.min() == run.max()]
+    if constant:
+        raise InputError(
+            f"run {', '.join(constant)}: every pixel of every frame is the same; a constant movie has no dynamics: "
             "check the export or leave the run out"
         )
-    return run
+
+
+def _percentile(runs: list[np.ndarray], percentile: float) -> float:
+    """Exact for integers of at most 16 bits, by counting; else of frames evenly spread over the study."""
+    if all(run.dtype.kind in "ui" and run.dtype.itemsize <= 2 for run in runs):
+        low = min(int(run.min()) for run in runs)
+        high = max(int(run.max()) for run in runs)
+        counts = np.zeros(high - low + 1, np.int64)
+        for run in runs:
+            for start in range(0, len(run), FRAMES_AT_A_TIME):
+                values = run[start : start + FRAMES_AT_A_TIME].astype(np.int64).ravel() - low
+                counts += np.bincount(values, minlength=len(counts))
+        below = np.cumsum(counts)
+        position = (
+            percentile / 100 * (int(below[-1]) - 1)
+        )  # between two order statistics, as in np.percentile
+        floor, ceiling = np.searchsorted(below, [math.floor(position), math.ceil(position)], side="right")
+        return float(low + floor + (position - math.floor(position)) * (ceiling - floor))
+    step = max(1, math.ceil(sum(len(run) for run in runs) / SAMPLED_FRAMES))
+    return float(np.percentile(np.concatenate([run[::step].ravel() for run in runs]), percentile))
 
 
 def _study_scale(runs: list[np.ndarray], pre: Preprocess) -> tuple[float, float]:
@@ -112,9 +153,7 @@ def _study_scale(runs: list[np.ndarray], pre: Preprocess) -> tuple[float, float]
     offset = min(0.0, float(min(run.min() for run in runs)))
     if pre.scaling == "max":
         return float(max(run.max() for run in runs)) - offset, offset
-    step = max(1, math.ceil(sum(len(run) for run in runs) / SAMPLED_FRAMES))
-    sample = np.concatenate([run[::step].ravel() for run in runs])
-    top = float(np.percentile(sample, pre.percentile))
+    top = _percentile(runs, pre.percentile)
     if top <= offset:
         raise InputError(
             f"percentile={pre.percentile} of the pixels is {top:g}, their smallest value: nearly all pixels are "
@@ -124,15 +163,24 @@ def _study_scale(runs: list[np.ndarray], pre: Preprocess) -> tuple[float, float]
 
 
 def prepare(
-    study: Study, pre: Preprocess, *, scale: float | None = None, offset: float | None = None
+    study: Study,
+    pre: Preprocess,
+    *,
+    scale: float | None = None,
+    offset: float | None = None,
+    mean_frame: np.ndarray | None = None,
 ) -> Prepared:
     """Read, crop, downscale and scale every run of a study.
+
+    Frames are clip((pixel - offset) / scale, 0, 1): offset is the study's smallest pixel where that is negative,
+    else 0, and scale its largest pixel, or percentile, above the offset.
 
     Args:
         study: runs of one frame size.
         pre: settings.
         scale, offset: those of a trained model, to treat new recordings as its own were; None measures them
             on this study, one pair for all runs so that runs stay comparable.
+        mean_frame: (height, width) after preprocessing, of a trained model; None measures it on this study.
 
     Returns:
         Prepared, held in memory as float32: 4 bytes x frames x height x width after downscaling.
@@ -140,22 +188,34 @@ def prepare(
     Raises:
         InputError: sizes that do not fit, NaN or Inf pixels, a constant movie, dark pixels in the mean frame.
     """
-    frame_shape_after(study.frame_shape, pre)
+    after = frame_shape_after(study.frame_shape, pre)
+    if scale is not None and not (math.isfinite(scale) and scale > 0):
+        raise InputError(f"scale={scale} must be a finite number above 0, that of a trained model")
+    if offset is not None and not math.isfinite(offset):
+        raise InputError(f"offset={offset} must be a finite number, that of a trained model")
+    if mean_frame is not None and np.shape(mean_frame) != after:
+        raise InputError(
+            f"mean_frame has shape {np.shape(mean_frame)}, but frames have {after} after preprocessing: use "
+            "recordings of the model's frame size"
+        )
     runs = [_read(run.recording, run.name, pre) for run in study.runs]
-    if scale is None or offset is None:
-        scale, offset = _study_scale(runs, pre)
-    for i, run in enumerate(runs):
-        scaled = (run.astype(np.float32) - np.float32(offset)) / np.float32(scale)
-        runs[i] = np.clip(
-            scaled, 0, 1, out=scaled
-        )  # frees the stored run: the peak is one run above the result
-    means = [run.mean(axis=0, dtype=np.float64) for run in runs]
-    mean_frame = np.mean(means, axis=0)
-    dark = int((mean_frame <= 0).sum())
+    _require_change(runs, study.names)
+    measured = _study_scale(runs, pre) if scale is None or offset is None else (scale, offset)
+    scale, offset = measured[0] if scale is None else scale, measured[1] if offset is None else offset
+    for i, run in enumerate(runs):  # replaces the stored run: the peak is one run above the result
+        scaled = run.astype(np.float64 if run.dtype.itemsize > 2 else np.float32)
+        np.subtract(scaled, offset, out=scaled)
+        np.divide(scaled, scale, out=scaled)
+        runs[i] = np.clip(scaled, 0, 1, out=scaled).astype(np.float32, copy=False)
+    if mean_frame is None:
+        mean = np.mean([run.mean(axis=0, dtype=np.float64) for run in runs], axis=0)
+    else:
+        mean = np.asarray(mean_frame, np.float64)
+    dark = int((mean <= 0).sum())
     if dark and pre.mean_frame_floor == 0:
         raise InputError(
-            f"{study.name}: {dark} of {mean_frame.size} pixels are zero in every frame, and the skip connection "
+            f"{study.name}: {dark} of {mean.size} pixels are zero in every frame, and the skip connection "
             "multiplies by the mean frame: set mean_frame_floor=0.01, or crop to the imaged area"
         )
-    mean_frame = np.maximum(mean_frame, pre.mean_frame_floor)
-    return Prepared(tuple(runs), mean_frame.astype(np.float32), scale, offset, study.names)
+    mean = np.maximum(mean, pre.mean_frame_floor)
+    return Prepared(tuple(runs), mean.astype(np.float32), scale, offset, study.names)

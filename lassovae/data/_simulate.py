@@ -100,7 +100,7 @@ def simulate_study(
     conditions: Sequence[str] = ("F", "N"),
     block_size: int = 5,
     frame_rate_hz: float = 10.0,
-    coupling: float = 0.8,
+    coupling: float = 1.0,
     burst_rate_hz: float = 0.45,
     photons: float = 70.0,
     gain: float = 8.0,
@@ -127,8 +127,8 @@ def simulate_study(
         block_size: consecutive runs of one condition.
         frame_rate_hz: frames per second.
         coupling: sustained calcium of a follower per calcium of its driver; 0 for cells that ignore each other.
-        burst_rate_hz: bursts of spikes per second of cells that drive others in some condition; the rest burst
-            on their own 15 times less often.
+        burst_rate_hz: bursts of spikes per second of the drivers, those of the first condition in all conditions;
+            the other cells burst on their own 15 times less often.
         photons: detected per pixel and frame at the mean resting intensity; the shot noise is 1/sqrt(photons).
         gain: stored units per photon.
         read_noise: standard deviation of the electronic noise, in stored units.
@@ -168,14 +168,16 @@ def simulate_study(
     decays = draw_decays(first, num_cells, rate)
     wiring = Wiring(first, decays, coupling)
     couplings = [wiring.first, *(wiring.change(rng) for rng in others)]
-    rates = np.full(num_cells, burst_rate_hz * FOLLOWER_RATE)
-    rates[np.concatenate([wiring.drivers, wiring.idle])] = burst_rate_hz
+    rates = [np.full(num_cells, burst_rate_hz * FOLLOWER_RATE) for _ in couplings]
+    for index, condition_rates in enumerate(rates):
+        condition_rates[wiring.drivers] = burst_rate_hz
+        condition_rates[wiring.idle] *= 1 if index == 0 else 1 / FOLLOWER_RATE
 
     runs, traces = [], []
     for index, run_seed in enumerate(run_seeds):
         rng = np.random.default_rng(run_seed)
         which = index // block_size % len(conditions)
-        calcium = draw_calcium(rng, couplings[which], int(rng.integers(low, high + 1)), rate, rates)
+        calcium = draw_calcium(rng, couplings[which], int(rng.integers(low, high + 1)), rate, rates[which])
         movie = _render(
             rng,
             scene,

@@ -19,6 +19,7 @@ def contribution_figure(
     maps: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
     conditions: tuple[str, str] = ("F", "N"),
+    label: str = "Ω (intensity)",
     footprints: ArrayLike | None = None,
     pixel_size_um: float | None = None,
     figure: Figure | SubFigure | None = None,
@@ -30,6 +31,7 @@ def contribution_figure(
     Args:
         maps: model name -> (map of the first condition, map of the second), each (height, width).
         conditions: names of the two.
+        label: of the maps' colour bars.
         footprints: (cells, height, width) of a known truth; outlined at half of their peak on the difference.
         pixel_size_um: side of a pixel in micrometres; draws a scale bar on the first map.
         figure: where to draw; None: a new figure of page width.
@@ -55,7 +57,7 @@ def contribution_figure(
         for ax, condition, values in zip(row[:2], conditions, (first, second), strict=True):
             title = f"{mode_name(name)}, {condition}"
             image(ax, values, title=title, letter=next(letters), limits=limits, cmap=SEQUENTIAL_MAP)
-        color_bar(row[1].images[0], row[1], "Ω (intensity)")
+        color_bar(row[1].images[0], row[1], label)
         image(
             row[2],
             first - second,

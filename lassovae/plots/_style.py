@@ -41,7 +41,7 @@ MODE_COLORS = {
     "end_to_end": COLORS["blue"],
     "block_mean": COLORS["green"],
 }
-MODE_NAMES = {"end_to_end": "end-to-end", "block_mean": "block mean"}
+MODE_NAMES = {"end_to_end": "end-to-end", "block_mean": "block mean", "no_skip": "no skip"}
 
 _SETTINGS: dict[str, object] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so figures look the same on every machine

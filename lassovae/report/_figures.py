@@ -12,7 +12,9 @@ from lassovae import plots
 from lassovae._analysis import Analysis
 from lassovae._evaluate import centred_forecasts
 from lassovae._model import Model, decode_run
+from lassovae.autoencoder import BLOCK, latent_shape
 from lassovae.data import Prepared, Study
+from lassovae.maps import contribution_map
 from lassovae.var import fit_var
 
 Results = Mapping[str, tuple[Model, Analysis]]
@@ -20,14 +22,14 @@ MAIN = "end_to_end"
 NUM_TRACES = 4
 
 
-def _brightest(prepared: Prepared, run: int, first: int) -> int:
-    """The frame of a run that differs most from the mean frame, smoothed against shot noise: a clear transient."""
+def _transient(prepared: Prepared, run: int, first: int) -> int:
+    """The frame of a run at which something has been brightest for three frames: a transient that can be forecast."""
     frames = prepared.frames[run]
-    height, width = frames.shape[1] // 8 * 8, frames.shape[2] // 8 * 8
-    relative = (frames[:, :height, :width] / prepared.mean_frame[:height, :width] - 1).reshape(
-        len(frames), height // 8, 8, width // 8, 8
-    )
-    return first + int(relative.mean(axis=(2, 4)).max(axis=(1, 2))[first:].argmax())
+    height, width = latent_shape(prepared.mean_frame.shape)
+    relative = frames / prepared.mean_frame - 1
+    blocks = relative.reshape(len(frames), height, BLOCK, width, BLOCK).mean(axis=(2, 4))
+    lasting = np.minimum(np.minimum(blocks[2:], blocks[1:-1]), blocks[:-2]).max(axis=(1, 2))
+    return first + int(lasting[first - 2 :].argmax())
 
 
 def _frame_of(
@@ -64,11 +66,16 @@ def contribution(results: Results, study: Study) -> Figure | SubFigure:
     """The paper's Figure 3: contribution maps of both conditions and their difference."""
     names = [n for n in ("block_mean", "embedded", "end_to_end") if n in results]
     first, second = results[MAIN][1].conditions[:2]
-    maps = {n: (results[n][1].condition_maps[first], results[n][1].condition_maps[second]) for n in names}
+    maps = {}
+    for name in names:
+        model, analysis = results[name]
+        # the mean frame is in every map and would hide what the influences add to it
+        rest = contribution_map(model, np.zeros(analysis.influences.shape[1]))
+        maps[name] = (analysis.condition_maps[first] - rest, analysis.condition_maps[second] - rest)
     footprints = None
     if study.truth is not None and study.truth.footprints.shape[1:] == results[MAIN][0].frame_shape:
         footprints = study.truth.footprints[study.truth.changed]
-    return plots.contribution_figure(maps, conditions=(first, second), footprints=footprints)
+    return plots.contribution_figure(maps, conditions=(first, second), label="Ω − Ω(0)", footprints=footprints)
 
 
 def forecasts(
@@ -115,12 +122,12 @@ def draw_all(
     captions: dict[str, str] = {}
 
     def keep(figure: Figure | SubFigure, name: str, caption: str) -> None:
-        plots.save(figure, folder / name)
+        plots.save(figure.get_figure(root=True), folder / name)
         captions[name] = caption
 
     model, analysis = results[MAIN]
     order, run = model.config.order, 0
-    frame = _brightest(prepared, run, order)
+    frame = _transient(prepared, run, max(order, 2))
     rate = study.runs[run].recording.frame_rate_hz
     when = f"run {analysis.names[run]}, frame {frame}"
     truth = study.truth
@@ -142,8 +149,8 @@ def draw_all(
         keep(skip(results, prepared, run, frame), "skip_connection.png", text)
     if len(analysis.conditions) > 1:
         text = (
-            "Contribution maps, as the paper's Figure 3: where the outflow of each condition comes from, and the "
-            "difference of conditions"
+            "Contribution maps, as the paper's Figure 3: where the outflow of each condition comes from (less the map "
+            "of no outflow, which is the mean frame), and the difference of conditions"
         )
         outlined = (
             ", with the cells whose outgoing coupling truly differs outlined." if truth is not None else "."

@@ -35,6 +35,7 @@ from lassovae.training._progress import StepProgress
 from lassovae.training._step import TrainState, initial_state, make_step
 
 logger = logging.getLogger("lassovae")
+RARELY = 0.05  # fraction of steps without a coefficient that goes unmentioned
 
 
 def _unknown_positions(config: Config, frame_shape: tuple[int, int]) -> Positions:
@@ -62,7 +63,8 @@ def _tree(
 def dead_var_notes(history: tuple[dict[str, Any], ...]) -> tuple[str, ...]:
     """What the user must know of steps in which the VAR had no coefficient."""
     dead = sum(row["nonzeros"] == 0 for row in history)
-    if not dead:
+    # a step or two before the encoder has settled is what the guard is for, and nothing to worry about
+    if not dead or (dead <= RARELY * len(history) and history[-1]["nonzeros"] > 0):
         return ()
     remedy = "lower lam, start it gently (lam_warmup=0.3), or scale the recordings by a percentile"
     return (

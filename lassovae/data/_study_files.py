@@ -1,0 +1,173 @@
+"""Studies on disk: a CSV with one row a run, beside or above its recordings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from os import PathLike
+from pathlib import Path
+
+import tifffile
+
+from lassovae._errors import InputError
+from lassovae.data._open import open_recording
+from lassovae.data._recording import check_frame_rate
+from lassovae.data._study import Run, Study, contiguous_blocks
+
+REQUIRED = ("recording", "condition")
+OPTIONAL = ("block", "frame_rate_hz")
+BIGTIFF_BYTES = 2_000_000_000
+FRAMES_AT_A_TIME = 64
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Line number and cells, stripped, of every row that is not blank."""
+    if not path.is_file():
+        hint = "pass the CSV in it" if path.is_dir() else "check the spelling"
+        raise InputError(f"{path}: no such CSV file; {hint}")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text; save the table as CSV UTF-8") from None
+    if "\0" in text:
+        raise InputError(f"{path}: not a CSV file, it holds binary data; save the table as CSV UTF-8")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((reader.line_num, [cell.strip() for cell in cells]))
+    except csv.Error as error:
+        raise InputError(
+            f"{path} row {reader.line_num}: not a CSV row ({error}); check its quotes"
+        ) from error
+    columns = [column.lower() for column in rows[0][1]] if rows else []
+    missing = [column for column in REQUIRED if column not in columns]
+    if missing:
+        wrong = next((sign for sign in (";", "\t") if len(columns) == 1 and sign in columns[0]), None)
+        hint = f"; separate columns by commas, not {wrong!r}" if wrong else ""
+        raise InputError(
+            f"{path} row 1: no column {' and '.join(missing)}{hint}; the header is "
+            "recording,condition[,block][,frame_rate_hz]"
+        )
+    unknown = [column for column in columns if column not in REQUIRED + OPTIONAL]
+    if unknown or len(set(columns)) != len(columns):
+        what = f"unknown column {', '.join(map(repr, unknown))}" if unknown else "a column occurs twice"
+        raise InputError(f"{path} row 1: {what}; known are {', '.join(REQUIRED + OPTIONAL)}")
+    if len(rows) == 1:
+        raise InputError(f"{path}: a header and no rows; add one row per recording")
+    table = []
+    for number, cells in rows[1:]:
+        if len(cells) != len(columns):
+            raise InputError(
+                f"{path} row {number}: {len(cells)} cells under {len(columns)} columns; "
+                "put names that hold a comma in double quotes"
+            )
+        table.append((number, dict(zip(columns, cells, strict=True))))
+    return table
+
+
+def read_study(path: str | PathLike[str]) -> Study:
+    """Open every recording that a CSV lists.
+
+    Columns: recording (path of a file or folder, relative to the CSV), condition (any text), and optionally block
+    (integer; left out, each stretch of consecutive rows of one condition is a block) and frame_rate_hz.
+
+    Args:
+        path: the CSV, UTF-8, separated by commas.
+
+    Returns:
+        A Study in the order of the rows, named after the folder of the CSV. Pixels are not read.
+
+    Raises:
+        InputError: naming the row and the remedy: a missing column or cell, a recording that is missing, broken
+            or listed twice, a block or frame rate that is not a number.
+    """
+    table = Path(path)
+    rows = _rows(table)
+    seen: dict[Path, int] = {}
+    stems = [Path(row["recording"]).stem for _, row in rows]
+    recordings, blocks = [], []
+    for number, row in rows:
+        where = f"{table} row {number}"
+        for column in (*REQUIRED, *(("block",) if "block" in row else ())):
+            if not row[column]:
+                raise InputError(f"{where}: the cell under {column} is empty; fill it in")
+        if "block" in row:
+            try:
+                blocks.append(int(row["block"]))
+            except ValueError:
+                raise InputError(
+                    f"{where}: block={row['block']!r} is not an integer; number the blocks"
+                ) from None
+        rate = check_frame_rate(where, row.get("frame_rate_hz") or None)  # type: ignore[arg-type]  # text is checked
+        place = table.parent / row["recording"]
+        first = seen.setdefault(place.resolve(), number)
+        if first != number:
+            raise InputError(
+                f"{where}: {row['recording']} is already the recording of row {first}; remove one row"
+            )
+        try:
+            recordings.append(open_recording(place, frame_rate_hz=rate))
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+    labels = [row["condition"] for _, row in rows]
+    unique = len(set(stems)) == len(stems)
+    names = stems if unique else [row["recording"] for _, row in rows]
+    runs = zip(names, recordings, labels, blocks or contiguous_blocks(labels), strict=True)
+    return Study(tuple(Run(*run) for run in runs), name=table.resolve().parent.name or "study")
+
+
+def write_study(study: Study, folder: str | PathLike[str]) -> Path:
+    """Write each run as a TIFF file, and study.csv; `read_study` reads them back. The truth is not written.
+
+    Args:
+        study: its pixels keep their type.
+        folder: made where missing; nothing in it is overwritten.
+
+    Returns:
+        Path of study.csv.
+
+    Raises:
+        InputError: a file of that name exists, or a condition would not survive the table.
+    """
+    target = Path(folder)
+    for run in study:
+        if not run.condition.strip() or run.condition.strip() != run.condition or "\0" in run.condition:
+            raise InputError(
+                f"run {run.name}: condition {run.condition!r} is blank or has blanks at its ends; rename it"
+            )
+    stems: dict[str, str] = {}
+    for run in study:
+        stem = re.sub(r"[^\w.-]+", "_", run.name).strip("._") or "run"
+        while stem.lower() in stems:
+            stem += "_"
+        stems[stem.lower()] = stem
+    files = [target / f"{stem}.tif" for stem in stems.values()]
+    existing = [file for file in (target / "study.csv", *files) if file.exists()]
+    if existing:
+        raise InputError(f"{existing[0]}: exists and is not overwritten; choose another folder or remove it")
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target}: is a file; choose a folder")
+    target.mkdir(parents=True, exist_ok=True)
+    for run, file in zip(study, files, strict=True):
+        movie = run.recording
+        num_bytes = movie.shape[0] * movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
+        with tifffile.TiffWriter(file, bigtiff=num_bytes > BIGTIFF_BYTES) as writer:
+            writer.write(
+                (frame for chunk in movie.chunks(FRAMES_AT_A_TIME) for frame in chunk),
+                shape=movie.shape,
+                dtype=movie.dtype,
+                photometric="minisblack",
+                metadata={"axes": "TYX"},
+            )
+    rates = [run.recording.frame_rate_hz for run in study]
+    with (target / "study.csv").open("x", encoding="utf-8", newline="") as handle:
+        table = csv.writer(handle)
+        known = any(rate is not None for rate in rates)
+        table.writerow([*REQUIRED, "block", *(["frame_rate_hz"] if known else [])])
+        for run, file, rate in zip(study, files, rates, strict=True):
+            shown = [] if not known else ["" if rate is None else repr(rate)]
+            table.writerow([file.name, run.condition, run.block, *shown])
+    return target / "study.csv"
