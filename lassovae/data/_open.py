@@ -9,7 +9,9 @@ from lassovae._errors import InputError
 from lassovae.data._recording import Recording
 from lassovae.data._tiff import SUFFIXES, TiffFolderRecording, TiffRecording
 
-SUPPORTED = f"a multi-page TIFF or BigTIFF file ({', '.join(SUFFIXES)}) or a folder of one-frame TIFF files"
+SUPPORTED = (
+    f"TIFF and BigTIFF files of many pages ({', '.join(SUFFIXES)}) and folders of one-frame TIFF files"
+)
 
 
 def open_recording(path: str | os.PathLike[str], *, frame_rate_hz: float | None = None) -> Recording:
@@ -32,5 +34,4 @@ def open_recording(path: str | os.PathLike[str], *, frame_rate_hz: float | None 
         return TiffRecording(path, frame_rate_hz=frame_rate_hz)
     if not target.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
-    suffix = f"files of kind {target.suffix!r} are" if target.suffix else "files without a suffix are"
-    raise InputError(f"{path}: {suffix} not supported; save the recording as {SUPPORTED}")
+    raise InputError(f"{path}: files of kind {target.suffix!r} cannot be read; supported are {SUPPORTED}")

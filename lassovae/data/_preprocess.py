@@ -91,19 +91,15 @@ def _count_bad(chunk: np.ndarray) -> np.ndarray:
 
 def _read(recording: Recording, name: str, pre: Preprocess) -> np.ndarray:
     """A whole run, cropped and downscaled, in its stored dtype or float32."""
-    run, bad = None, []
+    first = resize(recording[:1], pre)
+    dtype = first.dtype if first.dtype.itemsize <= 4 and first.dtype.kind != "f" else np.dtype(np.float32)
+    run, bad = np.empty((len(recording), *first.shape[1:]), dtype), []
     for start in range(0, len(recording), FRAMES_AT_A_TIME):
         chunk = recording[start : start + FRAMES_AT_A_TIME]
         bad.append(_count_bad(chunk))
         part = resize(chunk, pre)
-        if run is None:
-            dtype = (
-                part.dtype if part.dtype.itemsize <= 4 and part.dtype.kind != "f" else np.dtype(np.float32)
-            )
-            run = np.empty((len(recording), *part.shape[1:]), dtype)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows float32 is found below
             run[start : start + len(chunk)] = part
-    assert run is not None  # a recording has at least one frame
     _require_finite(name, np.concatenate(bad))
     _require_finite(name, _count_bad(run), " beyond the range of float32")
     return run

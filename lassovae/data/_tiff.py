@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lassovae._errors import InputError
-from lassovae.data._recording import Recording, check_frame_rate, check_movie
-from lassovae.data._tiff_layout import read_layout
+from lassovae.data._recording import Recording, check_frame_rate
+from lassovae.data._tiff_pages import inspect_frame, inspect_movie, listening, opened
 
 SUFFIXES = (".tif", ".tiff")
 
@@ -30,22 +31,46 @@ class TiffRecording(Recording):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, frame_rate_hz: float | None = None) -> None:
-        self._layout = read_layout(Path(path))
+        self._path = Path(path)
         self.name = str(path)
-        if self._layout.num_frames < 2:
-            raise InputError(
-                f"{self.name}: holds a single frame; a movie needs at least two: if each file holds one frame, open "
-                "their folder instead"
-            )
-        self.shape = (self._layout.num_frames, *self._layout.frame_shape)
-        self.dtype = self._layout.dtype
-        check_movie(self.name, self.shape, self.dtype)
+        self._pages = inspect_movie(self._path)
+        self.shape = self._pages.shape
+        self.dtype = self._pages.dtype.newbyteorder("=")
         self.frame_rate_hz = check_frame_rate(self.name, frame_rate_hz)
 
     def _read(self, frames: range) -> np.ndarray:
         out = np.empty((len(frames), *self.frame_shape), self.dtype)
-        self._layout.read_into(out, frames)
+        if self._pages.offset is None:
+            with listening(), opened(self._path) as tif:
+                for target, frame in zip(out, frames, strict=True):
+                    target[...] = _decoded(self.name, frame, tif, self.frame_shape)
+            return out
+        height, width = self.frame_shape
+        num_bytes = height * width * self.dtype.itemsize
+        try:
+            with self._path.open("rb") as file:
+                for target, frame in zip(out, frames, strict=True):
+                    file.seek(self._pages.offset + frame * num_bytes)
+                    data = file.read(num_bytes)
+                    if len(data) < num_bytes:
+                        raise InputError(
+                            f"{self.name}: the file ends within frame {frame}; copy or export it again"
+                        )
+                    target[...] = np.frombuffer(data, self._pages.dtype).reshape(height, width)
+        except OSError as error:
+            raise InputError(
+                f"{self.name}: cannot be read: {error.strerror or error}; check the disk"
+            ) from error
         return out
+
+
+def _decoded(name: str, frame: int, tif: Any, shape: tuple[int, int]) -> np.ndarray:
+    try:
+        return np.asarray(tif.pages[frame].asarray()).reshape(shape)
+    except Exception as error:
+        raise InputError(
+            f"{name}: frame {frame} cannot be decoded ({type(error).__name__}); copy or export the file again"
+        ) from error
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -79,35 +104,24 @@ class TiffFolderRecording(Recording):
         found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
         self.files = tuple(sorted(found, key=lambda p: natural_key(p.name)))
         if not self.files:
-            raise InputError(f"{self.name}: the folder holds no TIFF file (.tif, .tiff); check the path")
-        first = read_layout(self.files[0])
-        for file in self.files:
-            layout = read_layout(file)
-            if layout.num_frames != 1:
+            raise InputError(f"{self.name}: no .tif or .tiff file in this folder; check the path")
+        shape, dtype = inspect_frame(self.files[0])
+        for file in self.files[1:]:
+            kind = inspect_frame(file)
+            if kind != (shape, dtype):
                 raise InputError(
-                    f"{file}: holds {layout.num_frames} frames, but in a folder each file is one frame: open the file "
-                    "itself, or list each file as a run of a study"
-                )
-            if (layout.frame_shape, layout.dtype) != (first.frame_shape, first.dtype):
-                raise InputError(
-                    f"{file}: frame of {layout.frame_shape} pixels of {layout.dtype}, but {self.files[0].name} has "
-                    f"{first.frame_shape} of {first.dtype}: move the odd file elsewhere or export it again"
+                    f"{file}: a frame of {kind[0]} {kind[1]}, but {self.files[0].name} has {shape} {dtype}: move the "
+                    "odd file elsewhere or export it again"
                 )
         if len(self.files) < 2:
-            raise InputError(f"{self.name}: holds a single frame; a movie needs at least two files")
-        self.shape = (len(self.files), *first.frame_shape)
-        self.dtype = first.dtype
-        check_movie(self.name, self.shape, self.dtype)
+            raise InputError(f"{self.name}: a single frame; a movie needs at least two files")
+        self.shape = (len(self.files), *shape)
+        self.dtype = dtype.newbyteorder("=")
         self.frame_rate_hz = check_frame_rate(self.name, frame_rate_hz)
 
     def _read(self, frames: range) -> np.ndarray:
         out = np.empty((len(frames), *self.frame_shape), self.dtype)
         for target, frame in zip(out, frames, strict=True):
-            layout = read_layout(self.files[frame])
-            found = (layout.num_frames, layout.frame_shape, layout.dtype)
-            if found != (1, self.frame_shape, self.dtype):
-                raise InputError(
-                    f"{layout.path}: the file has changed since the folder was opened: open it again"
-                )
-            layout.read_into(target[None], range(1))
+            with listening(), opened(self.files[frame]) as tif:
+                target[...] = _decoded(str(self.files[frame]), 0, tif, self.frame_shape)
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import threading
@@ -101,26 +102,35 @@ def _declared_frames(tif: Any) -> int:
     return int((tif.imagej_metadata or {}).get("images", 0))
 
 
-def _present_frames(tif: Any, size: int) -> int:
+def _present_frames(tif: Any, size: int, declared: int) -> int:
     """Leading frames whose bytes lie within a file whose list of pages is broken."""
     first = tif.pages[0]
-    if tif.is_imagej and first.compression == 1 and first.dataoffsets:
-        return max(0, size - first.dataoffsets[0]) // max(first.nbytes, 1)
-    for index in range(len(tif.pages)):
+    if declared and first.compression == 1 and first.is_contiguous:  # such frames lie one behind the other
+        return min(declared, max(0, size - first.dataoffsets[0]) // max(first.nbytes, 1))
+    for index in itertools.count():
         try:
             page = tif.pages[index]
-        except Exception:  # the list of pages ends in what is no page: the frames before it count
-            return index
+        except Exception:  # the list of pages ends, or in what is no page: the frames before it count
+            break
         if not _within(page, size):
-            return index
-    return len(tif.pages)
+            break
+    return index
 
 
 def _movie_shape(path: Path, tif: Any, size: int, listener: _Listener) -> tuple[int, int, int]:
     """(time, height, width) as the header declares it."""
-    declared, as_movie = _declared_frames(tif), len(tif.series) == 1 and len(tif.series[0].shape) == 3
+    declared = _declared_frames(tif)
+    try:
+        as_movie = len(tif.series) == 1 and len(tif.series[0].shape) == 3
+    except tifffile.TiffFileError:
+        raise _truncated(path, _present_frames(tif, size, declared), declared) from None
     if not as_movie and (listener.errors or (len(tif.pages) < declared and len(tif.series[0].shape) == 2)):
-        raise _truncated(path, _present_frames(tif, size), declared)
+        raise _truncated(path, _present_frames(tif, size, declared), declared)
+    if 1 < len(tif.series) == len(tif.pages) and len(tif.series[0].shape) == 2:
+        height, width = tif.series[
+            0
+        ].shape  # frames appended one by one; that they are alike is checked page by page
+        return len(tif.pages), int(height), int(width)
     if len(tif.series) != 1:
         shapes = ", ".join(str(series.shape) for series in tif.series[:4])
         raise InputError(
@@ -182,15 +192,21 @@ def _inspect(path: Path, tif: Any, size: int, listener: _Listener) -> Pages:
         raise InputError(f"{path}: pixels of type {dtype} are not real numbers; store integers or floats")
     _require_decoder(path, first)
     frame_bytes = shape[1] * shape[2] * dtype.itemsize
-    if first.compression == 1 and series.dataoffset is not None:
+    in_one_piece = 0  # frames whose pixels are there even if their page headers are not
+    if first.compression == 1 and series.dataoffset is not None and len(tif.series) == 1:
         complete = max(0, size - series.dataoffset) // frame_bytes
         if complete < shape[0]:
             raise _truncated(path, complete, shape[0])
         if listener.errors == 0:
             return Pages(shape, dtype.newbyteorder(tif.byteorder), series.dataoffset)
+        in_one_piece = shape[0]
     complete, whole = 0, True
     for index in range(min(len(tif.pages), shape[0])):
-        whole = whole and _complete(path, tif.pages[index], shape[1:], dtype, size)
+        try:
+            page = tif.pages[index]
+        except tifffile.TiffFileError:  # the header of this page lies beyond the end
+            raise _truncated(path, max(complete, in_one_piece), shape[0]) from None
+        whole = whole and _complete(path, page, shape[1:], dtype, size)
         complete += whole
     if complete < shape[0]:
         raise _truncated(path, complete, shape[0])

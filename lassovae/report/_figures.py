@@ -75,7 +75,9 @@ def contribution(results: Results, study: Study) -> Figure | SubFigure:
     footprints = None
     if study.truth is not None and study.truth.footprints.shape[1:] == results[MAIN][0].frame_shape:
         footprints = study.truth.footprints[study.truth.changed]
-    return plots.contribution_figure(maps, conditions=(first, second), label="Ω − Ω(0)", footprints=footprints)
+    return plots.contribution_figure(
+        maps, conditions=(first, second), label="Ω − Ω(0)", footprints=footprints
+    )
 
 
 def forecasts(

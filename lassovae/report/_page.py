@@ -27,10 +27,10 @@ PAGE = """<!doctype html>
 <title>{{ title }}</title>
 <style>
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent); }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; }
-th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .82rem; }
+th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 figure { margin: 1.5rem 0; } figure img { max-width: 100%; background: #fff; }
 figcaption, .small { font-size: .85rem; opacity: .85; }
@@ -127,7 +127,7 @@ def _cell(column: str, value: Any) -> str:
         if column == "lam":
             return f"{value:g}"
         return f"{value * 1e3:.3f}" if column in THOUSANDTHS else f"{value:.3f}"
-    return str(value)
+    return str(value).replace("_", " ") if column == "model" else str(value)
 
 
 def _readable(tables: Mapping[str, list[Row]]) -> dict[str, dict[str, Any]]:
