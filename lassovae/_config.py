@@ -68,7 +68,7 @@ class Config:
         order: number of lags p of the VAR, in frames.
         lam: l1 strength on the loss averaged over all latent entries; each target's lasso gets lam * nodes.
         condition_lam: the same for the fits pooled over all runs of a condition, whose many rows support weaker
-            couplings: on simulated studies 0.0005 found 99 % of them, 0.002 only 85 to 97 %.
+            couplings (docs/findings.md).
         window: frames in a training window; windows do not overlap, and what is left of a run is not trained on.
         epochs: passes over all windows.
         learning_rate: Adam's step size.
@@ -87,7 +87,7 @@ class Config:
     encoder: Encoder = "convolutional"
     order: int = 5
     lam: float = 0.01
-    condition_lam: float = 0.0005
+    condition_lam: float = 0.0003
     window: int = 64
     epochs: int = 2
     learning_rate: float = 1e-3

@@ -20,7 +20,6 @@ NEUROPIL_SECONDS = 1.5
 NEUROPIL_SIGMA_PX = 14.0
 NUM_NEUROPIL = 6
 MOTION_SECONDS = 0.5
-FOLLOWER_RATE = 1 / 15  # spontaneous bursts of a follower for each of a driver
 
 
 def _seed_sequence(seed: int | Sequence[int] | np.ndarray) -> np.random.SeedSequence:
@@ -100,8 +99,8 @@ def simulate_study(
     conditions: Sequence[str] = ("F", "N"),
     block_size: int = 5,
     frame_rate_hz: float = 10.0,
-    coupling: float = 1.0,
-    burst_rate_hz: float = 0.45,
+    coupling: float = 2.0,
+    burst_rate_hz: float = 0.25,
     photons: float = 70.0,
     gain: float = 8.0,
     read_noise: float = 6.0,
@@ -127,8 +126,8 @@ def simulate_study(
         block_size: consecutive runs of one condition.
         frame_rate_hz: frames per second.
         coupling: sustained calcium of a follower per calcium of its driver; 0 for cells that ignore each other.
-        burst_rate_hz: bursts of spikes per second of the drivers, those of the first condition in all conditions;
-            the other cells burst on their own 15 times less often.
+        burst_rate_hz: bursts of spikes per second of a cell on its own, the same for drivers and followers, so
+            that activity alone does not tell who drives.
         photons: detected per pixel and frame at the mean resting intensity; the shot noise is 1/sqrt(photons).
         gain: stored units per photon.
         read_noise: standard deviation of the electronic noise, in stored units.
@@ -168,16 +167,13 @@ def simulate_study(
     decays = draw_decays(first, num_cells, rate)
     wiring = Wiring(first, decays, coupling)
     couplings = [wiring.first, *(wiring.change(rng) for rng in others)]
-    rates = [np.full(num_cells, burst_rate_hz * FOLLOWER_RATE) for _ in couplings]
-    for index, condition_rates in enumerate(rates):
-        condition_rates[wiring.drivers] = burst_rate_hz
-        condition_rates[wiring.idle] *= 1 if index == 0 else 1 / FOLLOWER_RATE
+    rates = np.full(num_cells, burst_rate_hz)  # of all cells alike: activity alone must not tell a driver
 
     runs, traces = [], []
     for index, run_seed in enumerate(run_seeds):
         rng = np.random.default_rng(run_seed)
         which = index // block_size % len(conditions)
-        calcium = draw_calcium(rng, couplings[which], int(rng.integers(low, high + 1)), rate, rates[which])
+        calcium = draw_calcium(rng, couplings[which], int(rng.integers(low, high + 1)), rate, rates)
         movie = _render(
             rng,
             scene,

@@ -30,11 +30,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from lassovae._numerics import dot
 from lassovae._status import Status
 
 RUNNING = -1  # a target still above its level; never leaves this file
 STAGES = (16, 64, 256)  # active-set capacities tried in turn: the cost of a pass grows with the capacity
-HIGHEST = lax.Precision.HIGHEST  # the default on recent GPUs rounds products to 10 bits
 
 
 class Segment(NamedTuple):
@@ -58,11 +58,6 @@ class Segment(NamedTuple):
 def join_tolerance(dtype: jnp.dtype) -> float:
     """Smallest 1 - g a_j at which a predictor may join: a multiple of the rounding error of a_j."""
     return 1e-9 if dtype == jnp.float64 else 1e-5
-
-
-def dot(subscripts: str, *operands: jax.Array) -> jax.Array:
-    """Einsum at the highest precision: correlations are differences of nearly equal numbers."""
-    return jnp.einsum(subscripts, *operands, precision=HIGHEST)
 
 
 def active_rows(columns: jax.Array, predictor: jax.Array) -> jax.Array:

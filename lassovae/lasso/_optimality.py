@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from lassovae.lasso._homotopy import dot
+from lassovae._numerics import dot
 
 
 def as_columns(y: ArrayLike) -> tuple[jax.Array, bool]:

@@ -23,11 +23,11 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from lassovae._errors import InputError
+from lassovae._numerics import dot
 from lassovae._status import Status
 from lassovae.lasso._homotopy import (
     Segment,
     active_rows,
-    dot,
     follow_path,
     occupied_only,
     solve_active,

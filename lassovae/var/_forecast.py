@@ -10,7 +10,7 @@ import scipy.sparse.linalg
 from jax.typing import ArrayLike
 
 from lassovae._errors import InputError
-from lassovae.lasso._homotopy import dot
+from lassovae._numerics import dot
 from lassovae.var._design import check_length, flatten_nodes, lagged
 from lassovae.var._fit import VARFit
 

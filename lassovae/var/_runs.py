@@ -11,10 +11,10 @@ from jax.typing import ArrayLike
 
 from lassovae._errors import InputError
 from lassovae._status import Status
-from lassovae.lasso._homotopy import STAGES
 from lassovae.var._design import centre, check_length, flatten_nodes
 from lassovae.var._fit import VARFit, fit_series
 
+CAPACITIES = (64, 256, 1024)  # of the active set, tried in turn
 BYTES_A_CALL = 2**29  # working memory aimed at; more runs than fit are fitted in several calls of one shape
 
 
@@ -44,7 +44,7 @@ def _with_growing_capacity(
     """Fit with few slots first: memory grows with their square, and at useful strengths few are needed."""
     num_rows = (latents.shape[1] - order) * (latents.shape[0] if pool else 1)
     rank = min(num_rows, order * latents.shape[2])
-    for capacity in (*(stage for stage in STAGES[1:] if stage < rank), rank):
+    for capacity in (*(size for size in CAPACITIES if size < rank), rank):
         fit = _fit_padded(latents, valid, lam, order=order, pool=pool, max_active=capacity)
         if not (np.asarray(fit.status) == Status.MAX_ACTIVE).any():
             break
