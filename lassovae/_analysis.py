@@ -175,11 +175,15 @@ def analyse(
     scored = None
     scored_pooled = None
     whole_frames = config.preprocess.crop is None and config.preprocess.downscale == 1
-    if study.truth is not None and difference is not None and whole_frames:
+    truth = study.truth
+    known = (
+        truth is not None and set(conditions[:2]) <= set(truth.coupling) and len(truth.traces) == len(study)
+    )
+    if truth is not None and known and difference is not None and whole_frames:
         per_run = {c: np.asarray(fit.coef)[runs] for c, runs in groups.items()}
         together = {c: np.asarray(pooled[c].coef) for c in conditions}
-        scored = _score(study.truth, conditions, per_run, model, difference, latents)
-        scored_pooled = _score(study.truth, conditions, together, model, difference, latents)
+        scored = _score(truth, conditions, per_run, model, difference, latents)
+        scored_pooled = _score(truth, conditions, together, model, difference, latents)
     return Analysis(
         names=study.names,
         labels=study.labels,

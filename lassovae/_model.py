@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lassovae._config import Config
+from lassovae._errors import InputError
 from lassovae.autoencoder import (
     Positions,
     Weights,
@@ -121,6 +122,8 @@ def decode_run(
         (index of the first frame, residuals, reconstructions), both (chunk, height, width).
     """
     shift = 0 if same_frame else 1
+    if first < shift:
+        raise InputError("first=0: the first frame has none before it; start at 1, or use same_frame=True")
     for start in range(first, len(frames), CHUNK):
         stop = min(start + CHUNK, len(frames))
         shown = _padded(frames[start - shift : stop - shift], CHUNK)

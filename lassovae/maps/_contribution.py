@@ -31,7 +31,12 @@ def visual_gain(influences: ArrayLike, latent_scale: float) -> float:
 
     Returns:
         A factor from influences (no unit) to latents; 1 where there is no influence at all.
+
+    Raises:
+        InputError: NaN or Inf.
     """
+    if not np.isfinite(influences).all() or not np.isfinite(latent_scale):
+        raise InputError("influences and latent_scale must be finite: look at the status of the fits")
     largest = float(np.max(np.asarray(influences), initial=0))
     return PEAK_IN_STANDARD_DEVIATIONS * float(latent_scale) / largest if largest > 0 else 1.0
 

@@ -14,11 +14,11 @@ from lassovae._analysis import Analysis, analyse
 from lassovae._errors import InputError
 from lassovae._model import Model
 from lassovae._presets import Preset
-from lassovae.data import Study, prepare
+from lassovae.data import Study, frame_shape_after, prepare
 from lassovae.report._figures import MAIN, draw_all
 from lassovae.report._page import write_page
 from lassovae.report._tables import all_tables, write_tables
-from lassovae.training import fit
+from lassovae.training import claim, fit, settings
 
 logger = logging.getLogger("lassovae")
 
@@ -44,7 +44,7 @@ def _arrays(name: str, analysis: Analysis) -> dict[str, np.ndarray]:
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_bytes(buffer.getvalue())
     os.replace(temporary, path)
@@ -76,6 +76,11 @@ def compare(
     if len({config.preprocess for config in preset.models.values()}) > 1:
         raise InputError("the models of a preset must share one preprocess, or they cannot be compared")
     folder = Path(out)
+    for config in preset.models.values():  # all of them before the first writes anything
+        study.check(order=config.order, window=config.window)
+        wanted = settings(study, config, frame_shape_after(study.frame_shape, config.preprocess))
+        if config == preset.models[MAIN]:
+            claim(folder, wanted, resume)
     names = [MAIN, *(name for name in preset.models if name != MAIN)]
     results: dict[str, tuple[Model, Analysis]] = {}
     prepared = prepare(study, preset.models[MAIN].preprocess)

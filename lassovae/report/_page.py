@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 
 from lassovae._analysis import Analysis
 from lassovae._model import Model
@@ -66,14 +67,14 @@ SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
         {
             "model": "model",
             "λ": "lam",
-            "L_rec": "reconstruction_mean",
-            "L_rec of forecast": "forecast_reconstruction_mean",
-            "mean frame": "mean_frame_mean",
-            "R_var window": "window_mean",
-            "run": "run_mean",
-            "held out": "held_out_mean",
-            "window, shuffled": "shuffled_window_mean",
-            "run, shuffled": "shuffled_run_mean",
+            "L_rec": "l_rec_mean",
+            "L_rec of forecast": "l_rec_forecast_mean",
+            "mean frame": "l_rec_mean_frame_mean",
+            "R_var window": "r_var_window_mean",
+            "run": "r_var_run_mean",
+            "held out": "r_var_held_out_mean",
+            "window, shuffled": "r_var_shuffled_window_mean",
+            "run, shuffled": "r_var_shuffled_run_mean",
             "non-zeros": "nonzeros_mean",
         },
     ),
@@ -116,10 +117,10 @@ SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
     "skip_connection": (
         "The skip connection",
         "L_rec of the sequential model, times 1000.",
-        {"model": "model", "L_rec": "reconstruction_mean", "sd": "reconstruction_sd"},
+        {"model": "model", "L_rec": "l_rec_mean", "sd": "l_rec_sd"},
     ),
 }
-THOUSANDTHS = ("reconstruction_mean", "reconstruction_sd", "forecast_reconstruction_mean", "mean_frame_mean")
+THOUSANDTHS = ("l_rec_mean", "l_rec_sd", "l_rec_forecast_mean", "l_rec_mean_frame_mean")
 
 
 def _cell(column: str, value: Any) -> str:
@@ -159,9 +160,9 @@ def _found(results: Results, main: str) -> list[str]:
     errors = analysis.errors
     sentences = [
         f"The end-to-end model forecasts its latents with R_var {errors.window.mean():.2f} in windows and "
-        f"{errors.run.mean():.2f} in whole runs, {errors.held_out.mean():.2f} on the held-out last part of the runs; "
-        f"on frames in random order {errors.shuffled_window.mean():.2f} and {errors.shuffled_run.mean():.2f}. Each "
-        f"target has {errors.nonzeros.mean():.2f} non-zero coefficients on average.",
+        f"{errors.run.mean():.2f} in whole runs, {np.nanmean(errors.held_out):.2f} on the held-out last part of the "
+        f"runs; on frames in random order {errors.shuffled_window.mean():.2f} and {errors.shuffled_run.mean():.2f}. "
+        f"Each target has {errors.nonzeros.mean():.2f} non-zero coefficients on average.",
         f"Its forecasts lower the reconstruction error of the mean frame alone by "
         f"{1 - errors.forecast_reconstruction.mean() / errors.mean_frame.mean():.0%} of "
         f"{errors.mean_frame.mean():.2e} (shot noise included, which nothing can forecast).",

@@ -19,7 +19,25 @@ Row = dict[str, Any]
 Results = Mapping[str, tuple[Model, Analysis]]
 
 
+# field of `Errors` -> column
+COLUMNS = {
+    "reconstruction": "l_rec",
+    "forecast_reconstruction": "l_rec_forecast",
+    "mean_frame": "l_rec_mean_frame",
+    "window": "r_var_window",
+    "run": "r_var_run",
+    "held_out": "r_var_held_out",
+    "shuffled_window": "r_var_shuffled_window",
+    "shuffled_run": "r_var_shuffled_run",
+    "nonzeros": "nonzeros",
+}
+
+
 def _mean_sd(values: np.ndarray) -> tuple[float, float]:
+    """Over the runs that have a value: one too short to hold frames out has none."""
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return float("nan"), float("nan")
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
@@ -29,7 +47,7 @@ def ablation(results: Results) -> list[Row]:
     for name, (model, analysis) in results.items():
         row: Row = {"model": name, "lam": model.config.lam}
         for key, values in vars(analysis.errors).items():
-            row[f"{key}_mean"], row[f"{key}_sd"] = _mean_sd(values)
+            row[f"{COLUMNS[key]}_mean"], row[f"{COLUMNS[key]}_sd"] = _mean_sd(values)
         rows.append(row)
     return rows
 
@@ -38,7 +56,7 @@ def ablation_runs(results: Results) -> list[Row]:
     """The same for every run."""
     return [
         {"model": name, "lam": model.config.lam, "run": run, "condition": label}
-        | {key: float(values[i]) for key, values in vars(analysis.errors).items()}
+        | {COLUMNS[key]: float(values[i]) for key, values in vars(analysis.errors).items()}
         for name, (model, analysis) in results.items()
         for i, (run, label) in enumerate(zip(analysis.names, analysis.labels, strict=True))
     ]
@@ -81,7 +99,7 @@ def skip_connection(results: Results) -> list[Row]:
     for name in ("sequential", "no_skip"):
         if name in results:
             mean, sd = _mean_sd(results[name][1].errors.reconstruction)
-            rows.append({"model": name, "reconstruction_mean": mean, "reconstruction_sd": sd})
+            rows.append({"model": name, "l_rec_mean": mean, "l_rec_sd": sd})
     return rows
 
 

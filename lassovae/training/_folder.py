@@ -50,6 +50,22 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} is not valid JSON ({error}): restore it or train again") from error
 
 
+def read_settings(path: Path) -> dict[str, Any]:
+    """Parse config.json and see that it has what `settings` writes.
+
+    Raises:
+        InputError: it is missing, not JSON, or not the settings of a run.
+    """
+    found = read_json(path)
+    kinds = {"format_version": int, "config": dict, "frame_shape": list, "runs": list}
+    wrong = [
+        k for k, kind in kinds.items() if not isinstance(found, dict) or not isinstance(found.get(k), kind)
+    ]
+    if wrong:
+        raise InputError(f"{path} lacks {', '.join(wrong)}: it is not the config.json of a lassovae run")
+    return dict(found)
+
+
 def settings(study: Study, config: Config, frame_shape: tuple[int, int]) -> dict[str, Any]:
     """Content of config.json: what `load` and `resume` rely on."""
     return {
@@ -94,13 +110,13 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
         raise InputError(
             f"{folder} already holds a run: choose another output folder, or resume=True to go on with it"
         )
-    found = read_json(config_file)
+    found = read_settings(config_file)
     for key in wanted:
-        if found.get(key) != wanted[key]:
-            here, there = wanted[key], found.get(key)
+        if found[key] != wanted[key]:
+            here, there = wanted[key], found[key]
             if isinstance(here, dict) and isinstance(there, dict):
-                name = next(k for k in here if here[k] != there.get(k))
-                key, here, there = f"{key}.{name}", here[name], there.get(name)
+                name = next(k for k in {**here, **there} if here.get(k) != there.get(k))
+                key, here, there = f"{key}.{name}", here.get(name), there.get(name)
             raise InputError(
                 f"{folder} cannot be resumed: its {key} is {there}, now {here}; choose another output folder"
             )

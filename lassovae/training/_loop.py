@@ -25,8 +25,8 @@ from lassovae.training._folder import (
     claim,
     metrics_text,
     provenance,
-    read_json,
     read_metrics,
+    read_settings,
     settings,
     write_json,
     write_text,
@@ -60,16 +60,25 @@ def _tree(
     }
 
 
-def dead_var_notes(history: tuple[dict[str, Any], ...]) -> tuple[str, ...]:
-    """What the user must know of steps in which the VAR had no coefficient."""
+def training_notes(history: tuple[dict[str, Any], ...], mode: str) -> tuple[str, ...]:
+    """What the user must know of steps in which a lasso failed or the VAR had no coefficient."""
+    failed = sum(row["failed"] > 0 for row in history)
+    if failed:
+        text = "of training steps a lasso was not solved to the end (see gap and failed in metrics.jsonl): raise lam"
+        return (f"In {failed} of {len(history)} {text}.", *_dead_var_notes(history, mode))
+    return _dead_var_notes(history, mode)
+
+
+def _dead_var_notes(history: tuple[dict[str, Any], ...], mode: str) -> tuple[str, ...]:
     dead = sum(row["nonzeros"] == 0 for row in history)
     # a step or two before the encoder has settled is what the guard is for, and nothing to worry about
     if not dead or (dead <= RARELY * len(history) and history[-1]["nonzeros"] > 0):
         return ()
+    guard = "" if mode == "sequential" else " Where it happened the guard lowered lam for a while."
     remedy = "lower lam, start it gently (lam_warmup=0.3), or scale the recordings by a percentile"
     return (
         f"The VAR had no coefficient in {dead} of {len(history)} training steps; there nothing taught the encoder"
-        f" what can be forecast. Where it happened the guard lowered lam for a while. If it is often: {remedy}.",
+        f" what can be forecast.{guard} If it is often: {remedy}.",
     )
 
 
@@ -129,7 +138,7 @@ def fit(
         checkpoints = None
         if folder is not None:
             made_with = provenance(study, config)
-            if (folder / "provenance.json").exists():
+            if (folder / "config.json").exists():
                 check_inputs(folder, made_with)
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "config.json", wanted)
@@ -157,7 +166,7 @@ def fit(
                 positions=(),
                 history=tuple(history),
                 lam_factor=float(state.lam_factor),
-                notes=dead_var_notes(tuple(history)),
+                notes=training_notes(tuple(history), config.mode),
             )
             positions = () if config.encoder == "block_mean" else _final_positions(model, prepared)
             if checkpoints is None or checkpoints.latest_step() != int(state.step):
@@ -169,6 +178,16 @@ def fit(
         if config.encoder == "convolutional":
             state = _train(study, config, prepared, state, history, folder, save, show_progress)
         return finish(state)
+
+
+@jax.jit
+def _all_finite(tree: Any) -> jax.Array:
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
+
+
+def _json_number(value: Any) -> float | None:
+    """JSON has no NaN: the gap of a lasso that failed becomes null."""
+    return float(value) if math.isfinite(value) else None
 
 
 def _train(
@@ -199,15 +218,18 @@ def _train(
                 state, measures, lam = step_fn(state, jnp.asarray(frames), mean_frame)
                 measures, lam = jax.device_get((measures, lam))
                 done += 1
-                if not math.isfinite(measures.loss):
+                wrong = "" if math.isfinite(measures.loss) else f"the loss is {measures.loss}"
+                if not wrong and not bool(_all_finite((state.params, state.batch_stats))):
+                    wrong = "the weights are not finite"
+                if wrong:
                     raise TrainingError(
-                        f"the loss is {measures.loss} at step {done} (epoch {epoch + 1}), run "
+                        f"{wrong} at step {done} (epoch {epoch + 1}), run "
                         f"{study.runs[run].name}, frames {start} to {start + config.window - 1}: lower "
                         "learning_rate, or look at these frames; the newest checkpoint is kept"
                     )
                 row: dict[str, Any] = {"step": done, "epoch": epoch + 1, "run": study.runs[run].name}
                 row |= {"start": start, "lam": float(lam)}
-                row |= {name: float(value) for name, value in measures._asdict().items()}
+                row |= {name: _json_number(value) for name, value in measures._asdict().items()}
                 history.append(row)
                 if log is not None:
                     log.write(json.dumps(row) + "\n")
@@ -231,16 +253,20 @@ def load(run_dir: str | Path) -> Model:
         InputError: not a run folder, a newer format, an unfinished training, or a checkpoint that does not fit.
     """
     folder = Path(run_dir)
-    found = read_json(folder / "config.json")
-    if found.get("format_version") != FORMAT_VERSION:
+    found = read_settings(folder / "config.json")
+    if found["format_version"] != FORMAT_VERSION:
         raise InputError(
-            f"{folder / 'config.json'} has format_version {found.get('format_version')}; this version of "
+            f"{folder / 'config.json'} has format_version {found['format_version']}; this version of "
             f"lassovae reads {FORMAT_VERSION}: load it with the version named in provenance.json"
         )
     config = Config.from_dict(found["config"])
     height, width = found["frame_shape"]
     state = initial_state(config, (height, width))
     like = _tree(state, np.zeros((height, width)), 1.0, 0.0, _unknown_positions(config, (height, width)))
+    if not (folder / "checkpoints").is_dir():
+        raise InputError(
+            f"{folder} holds no checkpoint: the training stopped before its first epoch, or it was moved"
+        )
     with Checkpoints(folder / "checkpoints") as checkpoints:
         tree = checkpoints.restore(like)
     state = tree["state"]
@@ -261,5 +287,5 @@ def load(run_dir: str | Path) -> Model:
         positions=tree["positions"],
         history=history,
         lam_factor=float(state.lam_factor),
-        notes=dead_var_notes(history),
+        notes=training_notes(history, config.mode),
     )

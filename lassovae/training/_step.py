@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -55,7 +55,9 @@ def initial_state(config: Config, frame_shape: tuple[int, int]) -> TrainState:
 
 def scheduled_lam(config: Config, step: jax.Array, num_steps: int) -> jax.Array:
     """lam of a step: a linear rise from a tenth over the first config.lam_warmup of the training."""
-    warmup = max(config.lam_warmup * num_steps, 1e-9)
+    warmup = config.lam_warmup * num_steps
+    if warmup == 0:
+        return jnp.asarray(config.lam, jnp.float32)
     return config.lam * jnp.clip(0.1 + 0.9 * step / warmup, 0.1, 1.0)
 
 
@@ -69,10 +71,11 @@ def guarded(lam_factor: jax.Array, nonzeros: jax.Array) -> jax.Array:
     return jnp.where(nonzeros > 0, jnp.minimum(lam_factor * 1.05, 1.0), lowered)
 
 
+@lru_cache(maxsize=16)
 def make_step(
     config: Config, num_steps: int
 ) -> Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Measures, jax.Array]]:
-    """The compiled step of a training of num_steps.
+    """The compiled step of a training of num_steps; compiled once for equal arguments.
 
     Returns:
         (state, frames (window, height, width), mean_frame) -> (next state, measures, lam used). The state given

@@ -65,8 +65,12 @@ def centre(latents: jax.Array, valid: jax.Array, center: bool = True) -> Series:
     mean = jnp.where(valid[..., None], latents, 0).sum(axis=1) / count
     mean = mean if center else jnp.zeros_like(mean)
     centred = jnp.where(valid[..., None], latents - mean[:, None], 0)
-    variance = jnp.square(centred).sum(axis=(1, 2)) / (count[:, 0] * latents.shape[2])
-    positive = variance > 0
+    entries = count[:, 0] * latents.shape[2]
+    variance = jnp.square(centred).sum(axis=(1, 2)) / entries
+    # a static series: what centring leaves of it is rounding, and would be "forecast" perfectly
+    power = jnp.where(valid[..., None], jnp.square(latents), 0).sum(axis=(1, 2)) / entries
+    positive = ~(variance <= (8 * jnp.finfo(latents.dtype).eps) ** 2 * power)  # NaN stays NaN
+    centred = jnp.where(positive[:, None, None], centred, 0)
     scale = jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)  # sqrt has no gradient at 0
     return Series(centred, mean, scale, valid)
 

@@ -168,6 +168,10 @@ def fit_var(
     valid = jnp.ones(flat.shape[:1], bool) if frame_mask is None else jnp.asarray(frame_mask, bool)
     if valid.shape != flat.shape[:1]:
         raise InputError(f"frame_mask {valid.shape} must be (time,) = {flat.shape[:1]}")
+    if not isinstance(valid, jax.core.Tracer) and not valid_rows(valid[None], order).any():
+        raise InputError(
+            f"frame_mask leaves no frame with its {order} frames before it: unmask longer stretches"
+        )
     sources = None if source_mask is None else jnp.asarray(source_mask, bool)
     if sources is not None and sources.shape != flat.shape[1:]:
         raise InputError(f"source_mask {sources.shape} must be (nodes,) = {flat.shape[1:]}")

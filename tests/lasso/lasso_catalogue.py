@@ -96,11 +96,25 @@ def catalogue() -> list[Case]:
         Case("design of zeros", np.zeros((6, 6)), y, 0.1, zeros, 0, _all_zero),
         Case("design of zeros, lam = 0", np.zeros((6, 6)), y, 0.0, zeros, 0, _all_zero),
         Case("lam > lam_max", X, y, 1.01 * largest, zeros, 0, _all_zero),
-        Case("lam = lam_max, exact in binary", eye, np.array([3.0, 1, 0, -3, 2, 0]), 0.5, zeros, 0, _all_zero),
+        Case(
+            "lam = lam_max, exact in binary", eye, np.array([3.0, 1, 0, -3, 2, 0]), 0.5, zeros, 0, _all_zero
+        ),
         Case("lam = 0, full column rank", X, y, 0.0, np.linalg.solve(X, y)),
-        Case("all six tie", eye, np.array([1.0, -1, 1, 1, -1, -1]), 0.1, 0.4 * np.array([1.0, -1, 1, 1, -1, -1])),
+        Case(
+            "all six tie",
+            eye,
+            np.array([1.0, -1, 1, 1, -1, -1]),
+            0.1,
+            0.4 * np.array([1.0, -1, 1, 1, -1, -1]),
+        ),
         Case("ties, lam = 0", eye, np.array([3.0, 2, 2, -1, -1, 0]), 0.0, np.array([3.0, 2, 2, -1, -1, 0])),
-        Case("ties, orthogonal", eye, np.array([3.0, 2, 2, -1, -1, 0]), 0.25, np.array([1.5, 0.5, 0.5, 0, 0, 0])),
+        Case(
+            "ties, orthogonal",
+            eye,
+            np.array([3.0, 2, 2, -1, -1, 0]),
+            0.25,
+            np.array([1.5, 0.5, 0.5, 0, 0, 0]),
+        ),
         Case(
             "wide, discrete",
             np.array([[0.0, 0, 0, -1, 0], [0, -1, 0, 0, 0]]),
@@ -109,9 +123,7 @@ def catalogue() -> list[Case]:
             np.array([0, 2.498, 0, 2.498, 0]),
             2,
         ),
-        Case(
-            "one row", np.array([[1.0, 2, -4]]), np.array([2.0]), 1.0, np.array([0, 0, -7 / 16]), 1
-        ),
+        Case("one row", np.array([[1.0, 2, -4]]), np.array([2.0]), 1.0, np.array([0, 0, -7 / 16]), 1),
         Case("one row, lam = 0", np.array([[1.0, 2, -4]]), np.array([2.0]), 0.0, np.array([0, 0, -0.5]), 1),
     ]
     column = X[:, :1]
@@ -122,7 +134,17 @@ def catalogue() -> list[Case]:
     for lam in (0.1, 1e-3):
         gap = X.copy()
         gap[:, 3] = 0
-        cases.append(Case(f"column of zeros, lam = {lam}", gap, y, lam, ref.coordinate_descent(gap, y, lam), None, _zero(3)))
+        cases.append(
+            Case(
+                f"column of zeros, lam = {lam}",
+                gap,
+                y,
+                lam,
+                ref.coordinate_descent(gap, y, lam),
+                None,
+                _zero(3),
+            )
+        )
         for sign, word in ((1, "duplicated"), (-1, "negated")):
             twice = X.copy()
             twice[:, 4] = sign * twice[:, 1]
@@ -141,13 +163,29 @@ def catalogue() -> list[Case]:
     cases.append(Case("column of zeros, lam = 0", gap, y, 0.0, b, None, _zero(3)))
 
     wide, short = _free_design(3, 2, 5)
-    cases.append(Case("least l1 interpolant", wide, short, 0.0, ref.least_l1_interpolant(wide, short), None, _active_at_most(2)))
+    cases.append(
+        Case(
+            "least l1 interpolant",
+            wide,
+            short,
+            0.0,
+            ref.least_l1_interpolant(wide, short),
+            None,
+            _active_at_most(2),
+        )
+    )
 
     block, part = ref.adversarial(2)
     tripled, target = np.kron(np.eye(3), block), np.tile(part, 3)
     for lam, events in ((0.02, None), (0.0, 12)):
-        b = np.tile(np.linalg.solve(block, part), 3) if lam == 0 else ref.coordinate_descent(tripled, target, lam)
-        cases.append(Case(f"three drops at once, then re-entry, lam = {lam}", tripled, target, lam, b, events))
+        b = (
+            np.tile(np.linalg.solve(block, part), 3)
+            if lam == 0
+            else ref.coordinate_descent(tripled, target, lam)
+        )
+        cases.append(
+            Case(f"three drops at once, then re-entry, lam = {lam}", tripled, target, lam, b, events)
+        )
 
     for scale in (1e-5, 1e8):
         b = ref.coordinate_descent(X, y, 0.05)

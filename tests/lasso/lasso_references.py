@@ -118,7 +118,9 @@ def gaussian(seed, rows, predictors, targets, active=4):
     X = rng.normal(size=(rows, predictors))
     b = np.zeros((predictors, targets))
     for k in range(targets):
-        b[rng.choice(predictors, min(active, predictors), replace=False), k] = rng.normal(size=min(active, predictors))
+        b[rng.choice(predictors, min(active, predictors), replace=False), k] = rng.normal(
+            size=min(active, predictors)
+        )
     return X, X @ b + 0.5 * rng.normal(size=(rows, targets))
 
 

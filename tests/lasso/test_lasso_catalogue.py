@@ -24,7 +24,7 @@ def test_degenerate_problem_has_its_right_answer(case, dtype, call):
         assert complaints(case, CALLS[call], dtype) == []
 
 
-@pytest.mark.parametrize("pieces", [2, 3, 4, 5])
+@pytest.mark.parametrize("pieces", [3, 5])
 def test_adversarial_design_has_every_piece(x64, pieces):
     X, y = ref.adversarial(pieces)
     solution = solve_lasso(X, y, 0.0, max_events=200)
