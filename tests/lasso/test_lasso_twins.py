@@ -19,7 +19,6 @@ LOOPS = {
     ),
     "no zero-length drops": ("stuck = inward & at_zero", "stuck = jnp.zeros_like(inward)"),
     "joins in the wrong order": ("smallest = step.min(axis=-1)", "smallest = 2 * step.min(axis=-1)"),
-    "joins with the wrong sign": ("rate = 1 - sign * slope", "rate = 1 + sign * slope"),
 }
 RULES = {
     "sign of the second term of dX": (', residual, V) - dot("', ', residual, V) + dot("'),
