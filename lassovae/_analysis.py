@@ -12,7 +12,7 @@ from lassovae._errors import InputError
 from lassovae._evaluate import Errors, evaluate
 from lassovae._model import Model, encode_run
 from lassovae._status import raise_if_failed
-from lassovae.data import Prepared, Study, Truth, prepare
+from lassovae.data import Prepared, Study, Truth, frame_shape_after, prepare
 from lassovae.maps import contribution_map, visual_gain
 from lassovae.stats import (
     Comparison,
@@ -84,10 +84,16 @@ def _as_numpy(fit: VARFit) -> VARFit:
     return checked
 
 
+def _compared(study: Study) -> tuple[list[str], list[int]]:
+    """Labels and blocks of the runs of the first two conditions, those that are compared."""
+    runs = [run for run in study.runs if run.condition in study.conditions[:2]]
+    return [run.condition for run in runs], [run.block for run in runs]
+
+
 def _design(study: Study) -> str:
     """What the design can show; a study without two groups of blocks has no permutation test to speak of."""
     try:
-        return design_sentence(study.labels, study.blocks)
+        return design_sentence(*_compared(study))
     except InputError as error:
         return f"No permutation test of whole blocks is possible: {error}."
 
@@ -140,12 +146,14 @@ def analyse(
     lam = config.lam if lam is None else lam
     if not lam >= 0:
         raise InputError(f"lam={lam} must be at least 0")
-    if prepared is None:
-        prepared = prepare(study, config.preprocess, scale=model.scale, offset=model.offset)
-    if prepared.mean_frame.shape != model.frame_shape:
+    if frame_shape_after(study.frame_shape, config.preprocess) != model.frame_shape:
         raise InputError(
-            f"frames of the study are {prepared.mean_frame.shape} after preprocessing, the model's "
-            f"{model.frame_shape}: analyse recordings of the size it was trained on"
+            f"frames of the study are {frame_shape_after(study.frame_shape, config.preprocess)} after "
+            f"preprocessing, the model's {model.frame_shape}: analyse recordings of the size it was trained on"
+        )
+    if prepared is None:
+        prepared = prepare(
+            study, config.preprocess, scale=model.scale, offset=model.offset, mean_frame=model.mean_frame
         )
     latents = tuple(encode_run(model, frames)[0] for frames in prepared.frames)
     fit = _as_numpy(fit_runs(latents, config.order, lam))
@@ -172,6 +180,8 @@ def analyse(
             why_not = ""
         except InputError as error:
             why_not = str(error)
+    if len(conditions) > 2:
+        why_not = f"Only {conditions[0]} and {conditions[1]} are compared, the first two conditions. {why_not}".strip()
     scored = None
     scored_pooled = None
     whole_frames = config.preprocess.crop is None and config.preprocess.downscale == 1

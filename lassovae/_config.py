@@ -47,7 +47,9 @@ class Preprocess:
         _require_choice("scaling", self.scaling, ("max", "percentile"))
         if self.crop is not None and (len(self.crop) != 2 or min(self.crop) < 1):
             raise InputError(f"crop={self.crop!r} must be (height, width) in pixels, both at least 1")
-        if self.downscale < 1:
+        if self.crop is not None:
+            object.__setattr__(self, "crop", tuple(self.crop))  # a list would not be hashable
+        if not isinstance(self.downscale, int) or self.downscale < 1:
             raise InputError(f"downscale={self.downscale} must be an integer of at least 1")
         if not 50 < self.percentile <= 100:
             raise InputError(f"percentile={self.percentile} must lie in (50, 100]")
@@ -105,11 +107,16 @@ class Config:
         _require_choice("unpooling", self.unpooling, ("causal", "same_frame"))
         for name in ("lam", "condition_lam", "learning_rate", "forecast_weight", "lam_warmup"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            if isinstance(value, (bool, str)) or not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{name}={value} must be a finite number of at least 0")
-        for name in ("order", "epochs", "channels"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)} must be an integer of at least 1")
+        for name in ("order", "epochs", "channels", "window", "seed"):
+            value, least = getattr(self, name), 0 if name == "seed" else 1
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"{name}={value!r} must be an integer of at least {least}")
+        if self.encoder == "block_mean" and not self.skip:
+            raise InputError(
+                "encoder='block_mean' works on (x - mean_frame) / mean_frame and needs skip=True"
+            )
         if self.lam_warmup > 1:
             raise InputError(f"lam_warmup={self.lam_warmup} is a fraction of the steps and must not exceed 1")
         if self.window < self.order + 2:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lassovae._model import Model, decode_run
+from lassovae._status import raise_if_failed
 from lassovae.var import VARFit, fit_runs, predict, relative_error
 
 HELD_OUT_FROM = 0.6  # fraction of a run that the held-out fit sees
@@ -56,7 +57,7 @@ def window_errors(latents: Sequence[np.ndarray], window: int, order: int, lam: f
         for run, z in enumerate(latents)
         for start in range(0, len(z) - window + 1, window)
     ]
-    fit = fit_runs([z for _, z in pieces], order, lam)
+    fit = raise_if_failed(fit_runs([z for _, z in pieces], order, lam))
     values = np.asarray([relative_error(one_run(fit, i), z) for i, (_, z) in enumerate(pieces)])
     owner = np.asarray([run for run, _ in pieces])
     return np.asarray([values[owner == run].mean() for run in range(len(latents))])
@@ -70,7 +71,7 @@ def run_errors(latents: Sequence[np.ndarray], fit: VARFit) -> np.ndarray:
 def held_out_errors(latents: Sequence[np.ndarray], order: int, lam: float) -> np.ndarray:
     """R_var on the last part of each run, forecast by a fit to its first part: (runs,)."""
     cuts = [max(order + 2, round(HELD_OUT_FROM * len(z))) for z in latents]
-    fit = fit_runs([z[:cut] for z, cut in zip(latents, cuts, strict=True)], order, lam)
+    fit = raise_if_failed(fit_runs([z[:cut] for z, cut in zip(latents, cuts, strict=True)], order, lam))
     return np.asarray(
         [
             float(relative_error(one_run(fit, i), z[cut - order :])) if len(z) - cut >= 2 else np.nan
@@ -137,6 +138,6 @@ def evaluate(
         run=run_errors(latents, fit),
         held_out=held_out_errors(latents, order, lam),
         shuffled_window=window_errors(mixed, config.window, order, lam),
-        shuffled_run=run_errors(mixed, fit_runs(mixed, order, lam)),
+        shuffled_run=run_errors(mixed, raise_if_failed(fit_runs(mixed, order, lam))),
         nonzeros=(np.asarray(fit.coef) != 0).sum(axis=(1, 3)).mean(axis=1),
     )

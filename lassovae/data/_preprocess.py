@@ -146,7 +146,8 @@ def _percentile(runs: list[np.ndarray], percentile: float) -> float:
 
 def _study_scale(runs: list[np.ndarray], pre: Preprocess) -> tuple[float, float]:
     """One (scale, offset) for all runs."""
-    offset = min(0.0, float(min(run.min() for run in runs)))
+    lowest = float(min(run.min() for run in runs))
+    offset = min(0.0, lowest if pre.scaling == "max" else _percentile(runs, 100 - pre.percentile))
     if pre.scaling == "max":
         return float(max(run.max() for run in runs)) - offset, offset
     top = _percentile(runs, pre.percentile)

@@ -71,8 +71,10 @@ def active_rows(columns: jax.Array, predictor: jax.Array) -> jax.Array:
 
 
 def _symmetric_product(matrix: jax.Array, vector: jax.Array) -> jax.Array:
-    """Matrix-vector products of symmetric matrices, summed over the leading axis, which vectorises."""
-    return (matrix * vector[..., :, None]).sum(axis=-2)
+    """Matrix-vector products of symmetric matrices: as a product, not as a masked sum, which XLA's CPU compiler
+    runs four times slower in float32.
+    """
+    return dot("dkij,dki->dkj", matrix, vector)
 
 
 def solve_active(segment: Segment, rhs: jax.Array, refinements: int = 2) -> jax.Array:

@@ -23,6 +23,12 @@ def as_columns(y: ArrayLike) -> tuple[jax.Array, bool]:
     return (y[:, None], True) if y.ndim == 1 else (y, False)
 
 
+def _floating(*arrays: ArrayLike) -> list[jax.Array]:
+    """Arrays of one floating dtype, float32 for integers: lam would be cut to an integer with them."""
+    dtype = jnp.promote_types(jnp.result_type(*arrays), jnp.float32)
+    return [jnp.asarray(array, dtype) for array in arrays]
+
+
 def lam_max(X: ArrayLike, Y: ArrayLike) -> jax.Array:
     """Smallest lam at which every coefficient is zero: max_j |x_j'y| / rows.
 
@@ -41,7 +47,7 @@ def lam_max(X: ArrayLike, Y: ArrayLike) -> jax.Array:
         >>> print(float(lam_max(np.eye(2), np.array([3.0, -1.0]))))
         1.5
     """
-    X = jnp.asarray(X)
+    X, Y = _floating(X, Y)
     Y, vector = as_columns(Y)
     largest = jnp.abs(dot("np,nk->kp", X, Y)).max(axis=-1) / X.shape[0]
     return largest[0] if vector else largest
@@ -90,7 +96,7 @@ def duality_gap(X: ArrayLike, Y: ArrayLike, coef: ArrayLike, lam: ArrayLike) -> 
         >>> print(float(duality_gap(X, y, np.array([2.0, 0.0]), 0.5)))
         0.0
     """
-    X = jnp.asarray(X)
+    X, Y, coef = _floating(X, Y, coef)
     Y, vector = as_columns(Y)
     b, _ = as_columns(coef)
     residual = Y - dot("np,pk->nk", X, b)
@@ -137,7 +143,7 @@ def kkt_violation(X: ArrayLike, Y: ArrayLike, coef: ArrayLike, lam: ArrayLike) -
         >>> print(float(kkt_violation(np.eye(2), np.array([3.0, -1.0]), np.array([2.0, 0.0]), 0.5)))
         0.0
     """
-    X = jnp.asarray(X)
+    X, Y, coef = _floating(X, Y, coef)
     Y, vector = as_columns(Y)
     b, _ = as_columns(coef)
     corr = dot("np,nk->pk", X, Y - dot("np,pk->nk", X, b))

@@ -45,8 +45,8 @@ class LassoSolution(NamedTuple):
         gap: () or (targets,), duality gap relative to ||y||^2 / (2 rows), at `lam_reached`.
         lam_reached: () or (targets,), lam itself, or the larger one at which a cap stopped the path.
         num_events: () or (targets,) int32, joins and drops on the way.
-        kink_margin: () or (targets,), the relative change of lam that the current active set certainly
-            survives, to first order: small values mean that the gradient is about to change.
+        kink_margin: () or (targets,), the relative change of lam, up or down, that the active set survives:
+            small values mean that the gradient is about to change.
     """
 
     coef: jax.Array
@@ -108,16 +108,14 @@ def _coef_bwd(max_active, max_events, residuals, cotangents):
 _coef_on_path.defvjp(_coef_fwd, _coef_bwd)
 
 
-def _certificate(
-    X: jax.Array, Y: jax.Array, segment: Segment, level_given: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def _certificate(X: jax.Array, Y: jax.Array, segment: Segment) -> tuple[jax.Array, jax.Array]:
     """Relative duality gap and kink margin of every target, (designs, targets)."""
     columns, targets = _transposed(X), jnp.swapaxes(Y, 1, 2)
     rows = active_rows(columns, segment.predictor)
     residual = targets - dot("dkmn,dkm->dkn", rows, segment.coef)
     corr = dot("dpn,dkn->dkp", columns[:, :-1], residual)
     start = jnp.abs(dot("dpn,dkn->dkp", columns[:, :-1], targets)).max(axis=-1)
-    level = jnp.minimum(segment.level, jnp.maximum(start, level_given * 0))
+    level = jnp.minimum(segment.level, start)
     corr_active = dot("dkmn,dkn->dkm", rows, residual)
     scaled = gap_from_parts(
         jnp.square(residual).sum(axis=-1),
@@ -129,10 +127,15 @@ def _certificate(
     )
     gap = relative_to_zero(scaled, jnp.square(targets).sum(axis=-1))
 
-    # inactive predictors: how far below the level; active ones: the fall of the level that zeroes them
+    # inactive predictors: how far below the level, at the speed with which they can meet it; active ones: the
+    # change of the level that zeroes them
+    direction = occupied_only(
+        segment, stage_capacities(rows.shape[2]), lambda cut: solve_active(cut, cut.sign)
+    )
+    slope = dot("dpn,dkn->dkp", columns[:, :-1], dot("dkmn,dkm->dkn", rows, direction))
     taken = jax.vmap(jax.vmap(lambda c, i: c.at[i].set(0, mode="drop")))(corr, segment.predictor)
     safe_level = jnp.where(segment.level > 0, segment.level, 1)
-    slack = 1 - jnp.abs(taken).max(axis=-1) / safe_level
+    slack = ((safe_level[..., None] - jnp.abs(taken)) / (1 + jnp.abs(slope))).min(axis=-1) / safe_level
     margin = jnp.minimum(slack, segment.travel / safe_level)
     return gap, jnp.where(segment.level > 0, jnp.maximum(margin, 0), 0)
 
@@ -158,11 +161,14 @@ def _solve_designs(
 
     scale_x, scale_y = _power_of_two(X, (1, 2)), _power_of_two(Y, (1,))
     level = num_rows * jnp.where(bad_argument, jnp.inf, lam) / (scale_x[:, 0] * scale_y[:, 0])
+    level = jnp.minimum(
+        level, jnp.sqrt(jnp.finfo(level.dtype).max)
+    )  # far above any scaled lam_max, and finite
     Xs, Ys = X / scale_x, Y / scale_y
     coef, segment = _coef_on_path(Xs, Ys, level, max_active, max_events)
     coef = jnp.swapaxes(coef, 1, 2) * (scale_y / scale_x)
     segment = jax.lax.stop_gradient(segment)
-    gap, margin = _certificate(*jax.lax.stop_gradient((Xs, Ys)), segment, level)
+    gap, margin = _certificate(*jax.lax.stop_gradient((Xs, Ys)), segment)
 
     status = jnp.where(bad_target, Status.NON_FINITE, segment.status)
     status = jnp.where(bad_argument, Status.BAD_ARGUMENT, status).astype(jnp.int32)

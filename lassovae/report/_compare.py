@@ -76,11 +76,10 @@ def compare(
     if len({config.preprocess for config in preset.models.values()}) > 1:
         raise InputError("the models of a preset must share one preprocess, or they cannot be compared")
     folder = Path(out)
-    for config in preset.models.values():  # all of them before the first writes anything
+    for name, config in preset.models.items():  # all of them before the first writes anything
         study.check(order=config.order, window=config.window)
         wanted = settings(study, config, frame_shape_after(study.frame_shape, config.preprocess))
-        if config == preset.models[MAIN]:
-            claim(folder, wanted, resume)
+        claim(folder if name == MAIN else folder / "models" / name, wanted, resume)
     names = [MAIN, *(name for name in preset.models if name != MAIN)]
     results: dict[str, tuple[Model, Analysis]] = {}
     prepared = prepare(study, preset.models[MAIN].preprocess)

@@ -12,6 +12,7 @@ from lassovae import plots
 from lassovae._analysis import Analysis
 from lassovae._evaluate import centred_forecasts
 from lassovae._model import Model, decode_run
+from lassovae._status import raise_if_failed
 from lassovae.autoencoder import BLOCK, latent_shape
 from lassovae.data import Prepared, Study
 from lassovae.maps import contribution_map
@@ -87,7 +88,7 @@ def forecasts(
     model, analysis = results[MAIN]
     order = model.config.order
     z = analysis.latents[run]
-    shown = {lam: centred_forecasts(fit_var(z, order, lam), z) for lam in sweep}
+    shown = {lam: centred_forecasts(raise_if_failed(fit_var(z, order, lam)), z) for lam in sweep}
     flat = z.reshape(len(z), -1)
     flat = flat - flat.mean(axis=0)
     busiest = np.argsort(flat.std(axis=0))[::-1][:NUM_TRACES]
@@ -133,7 +134,8 @@ def draw_all(
     rate = study.runs[run].recording.frame_rate_hz
     when = f"run {analysis.names[run]}, frame {frame}"
     truth = study.truth
-    if truth is not None and len(truth.conditions) > 1 and truth.footprints.shape[1:] == model.frame_shape:
+    whole_frames = truth is not None and truth.footprints.shape[1:] == model.frame_shape
+    if truth is not None and whole_frames and len(truth.conditions) > 1:
         first, second = truth.conditions[:2]
         figure = plots.truth_figure(
             prepared.mean_frame,
@@ -154,9 +156,7 @@ def draw_all(
             "Contribution maps, as the paper's Figure 3: where the outflow of each condition comes from (less the map "
             "of no outflow, which is the mean frame), and the difference of conditions"
         )
-        outlined = (
-            ", with the cells whose outgoing coupling truly differs outlined." if truth is not None else "."
-        )
+        outlined = ", with the cells whose outgoing coupling truly differs outlined." if whole_frames else "."
         keep(contribution(results, study), "contribution_maps.png", text + outlined)
     text = (
         f"Forecasts of the {NUM_TRACES} busiest nodes and reconstructions ({when}), as the paper's Figure 4; the VAR "
@@ -191,7 +191,7 @@ def draw_all(
     )
     keep(figure, "swap_and_network.png", text)
     shown_forecast = centred_forecasts(
-        fit_var(analysis.latents[run], order, model.config.lam), analysis.latents[run]
+        raise_if_failed(fit_var(analysis.latents[run], order, model.config.lam)), analysis.latents[run]
     )
     picked = [
         f

@@ -16,6 +16,7 @@ from lassovae.report._tables import Row, ablation
 from lassovae.stats import (
     PAIRS_NOT_INDEPENDENT,
     comparison_sentence,
+    format_pvalue,
     order_sentence,
     rank_sum_sentence,
 )
@@ -81,8 +82,8 @@ SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
     "truth_recovery": (
         "How much of the truth was found",
         "Areas under the ROC curve (0.5 is chance): drivers by outflow, cells whose outgoing coupling differs by the "
-        "difference of outflow, edges, and pixels of such cells by the difference map; then the median correlation of "
-        "nodes with the cells they sit on.",
+        "difference of outflow, edges, and pixels of coupled cells by the difference map; then the median correlation "
+        "of nodes with the cells they sit on.",
         {
             "model": "model",
             "fits": "fits",
@@ -116,7 +117,8 @@ SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
     "skip_connection": (
         "The skip connection",
-        "L_rec of the sequential model, times 1000.",
+        "L_rec of the sequential model, times 1000, after the same number of steps: without the skip connection "
+        "most of them go into learning the static image.",
         {"model": "model", "L_rec": "l_rec_mean", "sd": "l_rec_sd"},
     ),
 }
@@ -124,6 +126,8 @@ THOUSANDTHS = ("l_rec_mean", "l_rec_sd", "l_rec_forecast_mean", "l_rec_mean_fram
 
 
 def _cell(column: str, value: Any) -> str:
+    if column.startswith("pvalue"):
+        return format_pvalue(value)
     if isinstance(value, float):
         if column == "lam":
             return f"{value:g}"
@@ -159,13 +163,13 @@ def _found(results: Results, main: str) -> list[str]:
     analysis = results[main][1]
     errors = analysis.errors
     sentences = [
-        f"The end-to-end model forecasts its latents with R_var {errors.window.mean():.2f} in windows and "
+        f"The end-to-end model forecasts its latents with in-sample R_var {errors.window.mean():.2f} in windows and "
         f"{errors.run.mean():.2f} in whole runs, {np.nanmean(errors.held_out):.2f} on the held-out last part of the "
         f"runs; on frames in random order {errors.shuffled_window.mean():.2f} and {errors.shuffled_run.mean():.2f}. "
         f"Each target has {errors.nonzeros.mean():.2f} non-zero coefficients on average.",
-        f"Its forecasts lower the reconstruction error of the mean frame alone by "
-        f"{1 - errors.forecast_reconstruction.mean() / errors.mean_frame.mean():.0%} of "
-        f"{errors.mean_frame.mean():.2e} (shot noise included, which nothing can forecast).",
+        f"Decoding its forecasts gives {errors.forecast_reconstruction.mean() / errors.mean_frame.mean():.0%} of the "
+        f"reconstruction error of the mean frame alone, {errors.mean_frame.mean():.2e}, most of which may be shot "
+        "noise (in sample: the coefficients were fitted to the same frames).",
     ]
     sentences += [comparison_sentence(c) for c in analysis.comparisons or ()]
     if analysis.influence_result is not None:
@@ -202,7 +206,8 @@ def write_page(
         f"{len(analysis.names)} runs ({runs}), frames of {model.frame_shape[0]} x {model.frame_shape[1]} pixels, "
         f"{model.latent_shape[0] * model.latent_shape[1]} nodes, VAR of order {model.config.order}."
     )
-    notes = [analysis.design, order_sentence(analysis.labels), analysis.why_not]
+    compared = [label for label in analysis.labels if label in analysis.conditions[:2]]
+    notes = [analysis.design, order_sentence(compared), analysis.why_not]
     notes += [f"{name}: {note}" for name, (m, _) in results.items() for note in m.notes]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     images = [

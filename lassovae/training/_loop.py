@@ -64,7 +64,7 @@ def training_notes(history: tuple[dict[str, Any], ...], mode: str) -> tuple[str,
     """What the user must know of steps in which a lasso failed or the VAR had no coefficient."""
     failed = sum(row["failed"] > 0 for row in history)
     if failed:
-        text = "of training steps a lasso was not solved to the end (see gap and failed in metrics.jsonl): raise lam"
+        text = "training steps a lasso was not solved to the end (see gap and failed in metrics.jsonl): raise lam"
         return (f"In {failed} of {len(history)} {text}.", *_dead_var_notes(history, mode))
     return _dead_var_notes(history, mode)
 
@@ -100,7 +100,7 @@ def fit(
     resume: bool = False,
     show_progress: bool = True,
 ) -> Model:
-    """Train a model on the windows of a study; conditions are never read.
+    """Train a model on the windows of a study; which run has which condition never enters.
 
     Args:
         study: at least two runs a condition, all longer than config.window.
@@ -140,10 +140,10 @@ def fit(
             made_with = provenance(study, config)
             if (folder / "config.json").exists():
                 check_inputs(folder, made_with)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / "config.json", wanted)
-            if not (folder / "provenance.json").exists():
+            else:  # config.json last: a folder that has it has its provenance
+                folder.mkdir(parents=True, exist_ok=True)
                 write_json(folder / "provenance.json", made_with)
+                write_json(folder / "config.json", wanted)
             checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints"))
             if checkpoints.latest_step() is not None:
                 like = _tree(state, prepared.mean_frame, prepared.scale, prepared.offset, positions)
@@ -225,7 +225,7 @@ def _train(
                     raise TrainingError(
                         f"{wrong} at step {done} (epoch {epoch + 1}), run "
                         f"{study.runs[run].name}, frames {start} to {start + config.window - 1}: lower "
-                        "learning_rate, or look at these frames; the newest checkpoint is kept"
+                        "learning_rate, or look at these frames; the newest checkpoint, if any, is kept"
                     )
                 row: dict[str, Any] = {"step": done, "epoch": epoch + 1, "run": study.runs[run].name}
                 row |= {"start": start, "lam": float(lam)}

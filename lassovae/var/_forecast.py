@@ -56,12 +56,16 @@ def predict(fit: VARFit, latents: ArrayLike) -> jax.Array:
 
 
 def relative_error_centred(centred: jax.Array, forecast: jax.Array, order: int) -> jax.Array:
-    """Mean over frames of ||z_t - forecast_t||^2 / ||z_t||^2; frames with z_t = 0 say nothing and are left out."""
+    """Mean over frames of ||z_t - forecast_t||^2 / ||z_t||^2; frames with z_t = 0 say nothing and are left out.
+
+    1 where no frame is left: a static series has nothing that was forecast. NaN stays NaN.
+    """
     actual = centred[order:]
     size = jnp.square(actual).sum(axis=1)
     error = jnp.square(actual - forecast).sum(axis=1)
-    counts = size > 0
-    return jnp.where(counts, error / jnp.where(counts, size, 1), 0).sum() / jnp.maximum(counts.sum(), 1)
+    counts = ~(size == 0)  # NaN counts, and shows
+    mean = jnp.where(counts, error / jnp.where(counts, size, 1), 0).sum() / jnp.maximum(counts.sum(), 1)
+    return jnp.where(counts.any(), mean, 1.0)
 
 
 def relative_error(fit: VARFit, latents: ArrayLike) -> jax.Array:

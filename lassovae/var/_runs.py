@@ -38,6 +38,11 @@ def pad_runs(list_of_latents: Sequence[ArrayLike]) -> tuple[jax.Array, jax.Array
     return jnp.asarray(padded), jnp.asarray(valid)
 
 
+def _check_lam(lam: float) -> None:
+    if not lam >= 0:
+        raise InputError(f"lam={lam} must be at least 0 and not NaN")
+
+
 def _with_growing_capacity(
     latents: jax.Array, valid: jax.Array, order: int, lam: float, pool: bool
 ) -> VARFit:
@@ -73,10 +78,12 @@ def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VA
         InputError: no run, runs with different nodes, a run shorter than order + 2 frames, NaN or Inf.
 
     Complexity:
-        Working memory about 24 bytes x lags x nodes^2 a run, held near 0.5 GB by splitting the runs.
+        Working memory about 24 bytes x lags x nodes x (nodes + frames) a run, held near 0.5 GB by splitting the
+        runs, and 8 bytes x nodes x the square of the non-zeros of the densest target (rounded up to 64, 256, ...).
     """
     for index, z in enumerate(list_of_latents):
         check_length(len(np.asarray(z)), order, f"run {index}")
+    _check_lam(lam)
     latents, valid = pad_runs(list_of_latents)
     num_runs, _, num_nodes = latents.shape
     a_run = 24 * order * num_nodes * (num_nodes + latents.shape[1])
@@ -103,6 +110,7 @@ def fit_pooled(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> 
     """
     for index, z in enumerate(list_of_latents):
         check_length(len(np.asarray(z)), order, f"run {index}")
+    _check_lam(lam)
     latents, valid = pad_runs(list_of_latents)
     fit = _with_growing_capacity(latents, valid, order, lam, pool=True)
     return jax.tree.map(lambda x: x[0], fit)

@@ -146,7 +146,7 @@ def test_reported_gap_is_that_of_the_solution(x64):
 
 
 def test_kink_margin_is_a_distance_that_the_active_set_survives(x64):
-    """Lower and raise lam by 0.9 of the margin: same support and signs; the margin is not always tiny."""
+    """Lower and raise lam by 0.45 of the margin: same support and signs; the margin is not always tiny."""
     X, Y = ref.gaussian(13, 40, 80, 10)
     here = solve_lasso(X, Y, 0.1)
     margin = np.asarray(here.kink_margin)

@@ -142,8 +142,8 @@ def test_tables_hold_finite_numbers_that_are_those_of_the_analysis(compared):
     ablation = {row["model"]: row for row in rows_of(out / "tables" / "ablation.csv")}
     assert list(ablation) == list(PRESET.models)
     for name, (_, analysis) in results.items():
-        assert float(ablation[name]["window_mean"]) == pytest.approx(analysis.errors.window.mean())
-        assert float(ablation[name]["run_sd"]) == pytest.approx(analysis.errors.run.std(ddof=1))
+        assert float(ablation[name]["r_var_window_mean"]) == pytest.approx(analysis.errors.window.mean())
+        assert float(ablation[name]["r_var_run_sd"]) == pytest.approx(analysis.errors.run.std(ddof=1))
         assert float(ablation[name]["lam"]) == BASE.lam
     assert len(rows_of(out / "tables" / "group_tests.csv")) == 6 * len(results)
     recovery = rows_of(out / "tables" / "truth_recovery.csv")
