@@ -49,7 +49,7 @@ smoke: $(VENV)/.installed-base
 	"$(PY)" examples/calcium_fandn.py --preset smoke --out "$$out" && echo "The results are in $$out."
 
 test: $(VENV)/.installed-test
-	@"$(PY)" -m pytest $(PYTEST_ARGS)
+	@"$(PY)" -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 doctest: $(VENV)/.installed-test
 	@"$(PY)" -m pytest --doctest-modules lassovae

@@ -42,7 +42,9 @@ def test_relative_error_of_a_perfect_and_of_an_empty_model(x64):
     np.testing.assert_allclose(relative_error(fit, np.array(z) + fit.mean), 0, atol=1e-12)
     empty = fit._replace(coef=0 * fit.coef)
     np.testing.assert_allclose(relative_error(empty, ref.series(46, 12, 3)), 1, rtol=1e-14)
-    np.testing.assert_array_equal(relative_error(fit, jnp.tile(fit.mean, (6, 1))), 0)
+    static = jnp.tile(fit.mean, (6, 1))  # nothing there to forecast is not a perfect forecast
+    np.testing.assert_array_equal(relative_error(fit, static), 1)
+    assert np.isnan(relative_error(fit, static.at[4, 1].set(jnp.nan)))
 
 
 def test_rollout_equals_a_loop_and_starts_with_the_forecast(x64):
