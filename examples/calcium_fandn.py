@@ -27,7 +27,7 @@ class Arguments:
     out: Path = Path("results/calcium_fandn")
     """Folder for the results; it must not hold another run."""
     preset: Literal["smoke", "quick", "paper"] = "quick"
-    """Seconds, minutes, or hours on a laptop."""
+    """One or two minutes, a few minutes, or hours on a laptop."""
     resume: bool = False
     """Go on in a folder where an earlier call was stopped."""
 

@@ -108,7 +108,7 @@ class Config:
         for name in ("lam", "condition_lam", "learning_rate", "forecast_weight", "lam_warmup"):
             value = getattr(self, name)
             if isinstance(value, (bool, str)) or not (math.isfinite(value) and value >= 0):
-                raise InputError(f"{name}={value} must be a finite number of at least 0")
+                raise InputError(f"{name}={value!r} must be a finite number of at least 0")
         for name in ("order", "epochs", "channels", "window", "seed"):
             value, least = getattr(self, name), 0 if name == "seed" else 1
             if isinstance(value, bool) or not isinstance(value, int) or value < least:

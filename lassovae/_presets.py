@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from lassovae._config import POOLINGS, Config, Preprocess
 from lassovae._errors import InputError
 from lassovae.data import Study
+
+logger = logging.getLogger("lassovae")
 
 LONGEST_SIDE = {
     "smoke": 48,
@@ -53,6 +56,8 @@ def suggested_preprocess(study: Study, longest_side: int) -> Preprocess:
         raise InputError(
             f"frames of {height} x {width} pixels are too small: each side needs at least {unit}"
         )
+    if crop != (height, width):
+        logger.warning("Frames of %d x %d pixels are cropped to the central %d x %d.", height, width, *crop)
     return Preprocess(
         crop=None if crop == (height, width) else crop,
         downscale=factor,

@@ -103,7 +103,7 @@ def fit(
     """Train a model on the windows of a study; which run has which condition never enters.
 
     Args:
-        study: at least two runs a condition, all longer than config.window.
+        study: at least two runs a condition, none shorter than config.window.
         config: every setting.
         run_dir: folder to keep the run in: config.json, provenance.json, metrics.jsonl, checkpoints/ after
             every epoch. None keeps nothing on disk.
