@@ -51,7 +51,7 @@ HARMLESS = [
     "../shared/recordings/fmi_2p/study.csv",
     "https://example.org/home/index.html",
     "results/demo-2/report.html",
-    "~/work/recordings",
+    "~/data/recordings",
     "pip install lassovae",
     "a/tmp/b",
     "version 10.1.2",
