@@ -2,385 +2,197 @@
 
 Objective, for one target y and a design X with n rows:
 
-    (1 / (2n)) ||y - X b||^2 + lam ||b||_1
+    (1 / (2n)) ||y - X b||^2 + lam sum_j w_j |b_j| + (l2 / 2) ||b||^2
 
-With the *level* C = n lam, b is optimal iff the correlations c = X'(y - X b) satisfy c_j = C sign(b_j) where
-b_j != 0 and |c_j| <= C elsewhere. Between two events the active set A and its signs s are constant and
+With the *level* C = n lam, b is optimal iff the correlations c = X'(y - X b) satisfy c_j - n l2 b_j = C w_j
+sign(b_j) where b_j != 0 and |c_j| <= C w_j elsewhere. Between two events the active set A and its pulls
+p_j = w_j sign(b_j) are constant and
 
-    b_A(C) = M^-1 (X_A'y - C s),   M = X_A'X_A,
+    b_A(C) = M^-1 (X_A'y - C p),   M = X_A'X_A + n l2 I,
 
-so lowering C by t moves b_A by t d with d = M^-1 s, and every correlation by -t a with a = X'(X_A d).
-An event is a predictor that joins (its correlation meets the level) or one that drops (its coefficient meets
-zero). Steps of length zero are allowed; that is what makes ties safe:
+so lowering C by t moves b_A by t d with d = M^-1 p, and every correlation by -t a with a = X'(X_A d). What ends
+a segment is in `_events.py`, how the active set then changes in `_pivot.py`.
 
-* j may join with sign g only if 1 - g a_j > tol. In exact arithmetic this excludes the columns that depend on
-  the active ones, their duplicates, and the predictor that has just been dropped.
-* an active b_i = 0 whose direction points against its sign is dropped at once, the most negative one first.
-* among equal join steps the largest 1 - g a_j wins; on ties the end comes before a drop, a drop before a join.
-
-References: Osborne, Presnell and Turlach (2000); Efron, Hastie, Johnstone and Tibshirani (2004).
+All running targets make one event a pass, so that all have made as many. Targets that have finished are left
+behind in halves: once half of a batch has arrived, the other half walks on alone. Rounding is taken off every
+REFRESH events. None of this depends on the other targets: a target's numbers are the same, bit for bit,
+whatever is beside it.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from lassovae._numerics import dot
 from lassovae._status import Status
+from lassovae.lasso._events import next_event
+from lassovae.lasso._pivot import pivot, refresh, solve_active
+from lassovae.lasso._state import (
+    RUNNING,
+    Options,
+    Problem,
+    Walk,
+    at_top,
+    combine,
+    correlate,
+    correlate_active,
+    is_active,
+    pick,
+    put_back,
+    start_walk,
+    widen,
+)
 
-RUNNING = -1  # a target still above its level; never leaves this file
 STAGES = (16, 64, 256)  # active-set capacities tried in turn: the cost of a pass grows with the capacity
+REFRESH = 16  # events between two refreshes
+FEWEST = 32  # a batch as small as this is not halved: a pass then costs its own bookkeeping
 
 
-class Segment(NamedTuple):
-    """Where each target stands: the last segment of its path. Axes: designs, targets, slots.
-
-    Slots hold the active predictors in no particular order. An empty slot has predictor P, sign 0, coef 0 and
-    zero rows and columns in `gram` and `inverse`.
-    """
-
-    predictor: jax.Array  # (designs, targets, slots) int32, predictor of each slot
-    sign: jax.Array  # (designs, targets, slots), sign of its correlation
-    coef: jax.Array  # (designs, targets, slots), its coefficient
-    gram: jax.Array  # (designs, targets, slots, slots), M
-    inverse: jax.Array  # (designs, targets, slots, slots), an approximation of M^-1: see `solve_active`
-    level: jax.Array  # (designs, targets), C reached
-    status: jax.Array  # (designs, targets) int32
-    num_events: jax.Array  # (designs, targets) int32
-    travel: jax.Array  # (designs, targets), fall of the level that would zero an active coefficient
-
-
-def join_tolerance(dtype: jnp.dtype) -> float:
-    """Smallest 1 - g a_j at which a predictor may join: a multiple of the rounding error of a_j."""
-    return 1e-9 if dtype == jnp.float64 else 1e-5
-
-
-def active_rows(columns: jax.Array, predictor: jax.Array) -> jax.Array:
-    """Columns of the design in each slot, zeros in empty ones: (designs, targets, slots, rows).
-
-    Args:
-        columns: (designs, predictors + 1, rows), the transposed design with a last row of zeros.
-        predictor: (designs, targets, slots).
-    """
-    return jax.vmap(lambda c, i: c[i])(columns, predictor)
-
-
-def _symmetric_product(matrix: jax.Array, vector: jax.Array) -> jax.Array:
-    """Matrix-vector products of symmetric matrices: as a product, not as a masked sum, which XLA's CPU compiler
-    runs four times slower in float32.
-    """
-    return dot("dkij,dki->dkj", matrix, vector)
-
-
-def solve_active(segment: Segment, rhs: jax.Array, refinements: int = 2) -> jax.Array:
-    """M^-1 rhs on the active slots, zero elsewhere: (designs, targets, slots).
-
-    `inverse` is updated by one rank-one term an event and so carries the rounding of all events; each
-    refinement multiplies the error by ||I - inverse M||. No LAPACK: the batched kernels of JAX's CPU runtime
-    (seen with jaxlib 0.10.2) deadlock when two of them run at once on a two-thread pool, and a library cannot
-    know what else its caller's program runs.
-    """
-    x = _symmetric_product(segment.inverse, rhs)
-    for _ in range(refinements):
-        x += _symmetric_product(segment.inverse, rhs - _symmetric_product(segment.gram, x))
-    return jnp.where(segment.sign != 0, x, 0)
-
-
-def _renew_inverse(segment: Segment) -> jax.Array:
-    """One Newton-Schulz step, H <- H (2 I - M H): squares the error of the inverse."""
-    eye = (segment.sign != 0)[..., None] * jnp.eye(segment.sign.shape[-1], dtype=segment.coef.dtype)
-    return dot(
-        "dkij,dkjl->dkil", segment.inverse, 2 * eye - dot("dkij,dkjl->dkil", segment.gram, segment.inverse)
-    )
-
-
-def _grow(segment: Segment, num_slots: int, num_predictors: int) -> Segment:
-    """The same segments with more empty slots."""
-    extra = num_slots - segment.sign.shape[-1]
-
-    def pad(x: jax.Array, axes: int, value: float) -> jax.Array:
-        widths = [(0, 0)] * (x.ndim - axes) + [(0, extra)] * axes
-        return jnp.pad(x, widths, constant_values=value)
-
-    return segment._replace(
-        predictor=pad(segment.predictor, 1, num_predictors),
-        sign=pad(segment.sign, 1, 0),
-        coef=pad(segment.coef, 1, 0),
-        gram=pad(segment.gram, 2, 0),
-        inverse=pad(segment.inverse, 2, 0),
-    )
-
-
-def _first_join(
-    corr: jax.Array,
-    slope: jax.Array,
-    level: jax.Array,
-    end: jax.Array,
-    taken: jax.Array,
-    noise: jax.Array,
-    error: jax.Array,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Step, predictor and sign of the next join; the step is inf where no join comes before the end.
-
-    Args:
-        corr, slope: c and a, (designs, targets, predictors).
-        level, end: C and the step that ends the path, (designs, targets).
-        taken: (designs, targets, slots), active predictors, which cannot join.
-        noise, error: rounding of a correlation, expected and as seen on the active ones, (designs, targets).
-    """
-    tol = join_tolerance(corr.dtype)
-
-    def candidate(sign: float) -> tuple[jax.Array, jax.Array]:
-        gap = jnp.maximum(level[..., None] - sign * corr, 0)
-        rate = 1 - sign * slope
-        # multiplied out: near-dependent columns have a tiny rate, and their step is all rounding error
-        before_end = gap + error[..., None] < end[..., None] * rate
-        return jnp.where((rate > tol) & before_end, gap / rate, jnp.inf), rate
-
-    (up, rate_up), (down, rate_down) = candidate(1.0), candidate(-1.0)
-    step = jnp.minimum(up, down)
-    step = jax.vmap(jax.vmap(lambda s, i: s.at[i].set(jnp.inf, mode="drop")))(step, taken)
-    rate = jnp.where(up <= down, rate_up, rate_down)
-    smallest = step.min(axis=-1)
-    tied = step <= (smallest + noise)[..., None]
-    chosen = jnp.argmax(jnp.where(tied, rate, -jnp.inf), axis=-1)
-
-    def pick(x: jax.Array) -> jax.Array:
-        return jnp.take_along_axis(x, chosen[..., None], axis=-1)[..., 0]
-
-    sign = jnp.where(pick(up) <= pick(down), 1.0, -1.0).astype(corr.dtype)
-    return pick(step), chosen.astype(jnp.int32), sign
-
-
-def _one_event(
-    segment: Segment,
-    columns: jax.Array,
-    targets: jax.Array,
-    level_end: jax.Array,
-    noise: jax.Array,
-    limits: tuple[int, int, int],
-    wait_when_full: bool,
-) -> Segment:
+def _one_event(problem: Problem, walk: Walk, options: Options) -> Walk:
     """Advance every running target by one event, the others not at all."""
-    max_active, max_events, rank = limits
-    num_predictors = columns.shape[1] - 1
-    running = segment.status == RUNNING
-    active = segment.sign != 0
-    num_active = active.sum(axis=-1)
-    if wait_when_full:
-        running &= num_active < active.shape[-1]
-    sign, coef, level = segment.sign, segment.coef, segment.level
-
-    rows = active_rows(columns, segment.predictor)
-    residual = targets - dot("dkmn,dkm->dkn", rows, coef)
-    drift = jnp.where(active, dot("dkmn,dkn->dkm", rows, residual) - level[..., None] * sign, 0)
-    direction = solve_active(segment, sign)
-    # rounding leaves the active correlations off the level: once it shows, take it off (not before, since a
-    # coefficient that has just joined must stay exactly zero for the rule of the zero-length drop)
-    at_zero = active & (coef == 0)
-    shows = jnp.abs(drift).max(axis=-1, keepdims=True) > noise[..., None]
-    correction = jnp.where(shows, solve_active(segment, drift, refinements=0), 0)
-    coef += correction
-    residual -= dot("dkmn,dkm->dkn", rows, correction)
-
-    moved = dot("dkmn,dkm->dkn", rows, direction)
-    both_products = dot("dpn,dqn->dqp", columns[:, :-1], jnp.concatenate([residual, moved], axis=1))
-    corr, slope = jnp.split(both_products, 2, axis=1)
-
-    # by how much the active correlations miss C s, and their slopes s, others may be off as well
-    off = jnp.where(active, dot("dkmn,dkn->dkm", rows, residual) - level[..., None] * sign, 0)
-    off_slope = jnp.where(active, dot("dkmn,dkn->dkm", rows, moved) - sign, 0)
-    error = noise + 4 * (jnp.abs(off).max(axis=-1) + level * jnp.abs(off_slope).max(axis=-1))
-    end = level - level_end
-    join, joiner, join_sign = _first_join(corr, slope, level, end, segment.predictor, noise, error)
-    join = jnp.where(num_active < rank, join, jnp.inf)
-
-    inward = active & (sign * direction < 0)
-    drops = jnp.where(inward & ~at_zero, jnp.maximum(-coef / jnp.where(inward, direction, 1), 0), jnp.inf)
-    stuck = inward & at_zero
-    any_stuck = stuck.any(axis=-1)
-    dropped = jnp.where(
-        any_stuck,
-        jnp.argmin(jnp.where(stuck, sign * direction, jnp.inf), axis=-1),
-        jnp.argmin(drops, axis=-1),
-    )
-    drop = jnp.where(any_stuck, 0, drops.min(axis=-1))
-
-    ends = ~any_stuck & (end <= drop) & (end <= join)
-    drops_now = ~ends & (drop <= join)
-    joins_now = ~ends & ~drops_now
-    step = jnp.where(ends, end, jnp.where(drops_now, drop, join))
-
-    full = joins_now & (num_active >= max_active)
-    exhausted = ~ends & (segment.num_events >= max_events)
-    status = jnp.where(ends, Status.OK, RUNNING)
+    running = walk.status == RUNNING
+    num_active = is_active(walk, problem).sum(axis=-1)
+    event = next_event(problem, walk, options.rank, options.positive, options.ridged)
+    full = event.joins & (num_active >= options.max_active)
+    exhausted = ~event.ends & (walk.num_events >= options.max_events)
+    status = jnp.where(event.ends, Status.OK, RUNNING)
     status = jnp.where(full, Status.MAX_ACTIVE, status)
     status = jnp.where(exhausted, Status.MAX_EVENTS, status)
     # a capped target still walks to the knot it cannot pass: that is the last feasible point of its path
-    moves = running
-    drops_now &= moves & ~exhausted
-    joins_now &= moves & ~exhausted & ~full
-
-    slots = jnp.arange(active.shape[-1])
-    leaves = drops_now[..., None] & (slots == dropped[..., None])
-    enters = joins_now[..., None] & (slots == jnp.argmin(active, axis=-1)[..., None])
-    joining = active_rows(columns, joiner[..., None])[..., 0, :]
-    new_row = dot("dkmn,dkn->dkm", rows, joining)
-    on_active = solve_active(segment, new_row, refinements=1)
-    apart = joining - dot("dkmn,dkm->dkn", rows, on_active)  # the part of x_j that the active columns lack
-    pivot = jnp.square(apart).sum(axis=-1)
-    norm = jnp.square(joining).sum(axis=-1)
-    dependent = joins_now & ~(pivot > 16 * jnp.finfo(norm.dtype).eps * norm)
-    status = jnp.where(dependent, Status.ILL_CONDITIONED, status)
-    joins_now &= ~dependent
-    enters &= joins_now[..., None]
-
-    # M^-1 changes by a multiple of v v': v = (M^-1 X_A'x_j, -1) on a join, its own column on a drop
-    own_column = jnp.take_along_axis(segment.inverse, dropped[..., None, None], axis=-2)[..., 0, :]
-    own = jnp.take_along_axis(own_column, dropped[..., None], axis=-1)[..., 0]
-    v = jnp.where(joins_now[..., None], jnp.where(enters, -1, on_active), own_column)
-    factor = jnp.where(joins_now, 1 / jnp.where(joins_now, pivot, 1), -1 / jnp.where(drops_now, own, 1))
-    factor = jnp.where(joins_now | drops_now, factor, 0)
-    inverse = segment.inverse + (factor[..., None] * v)[..., :, None] * v[..., None, :]
-    new_row = jnp.where(enters, norm[..., None], new_row)
-    gram = jnp.where(enters[..., :, None], new_row[..., None, :], segment.gram)
-    gram = jnp.where(enters[..., None, :], new_row[..., :, None], gram)
-    cleared = leaves[..., :, None] | leaves[..., None, :]
-    coef = jnp.where(moves[..., None], coef + step[..., None] * direction, segment.coef)
-    return Segment(
-        predictor=jnp.where(leaves, num_predictors, jnp.where(enters, joiner[..., None], segment.predictor)),
-        sign=jnp.where(leaves, 0, jnp.where(enters, join_sign[..., None], sign)),
-        coef=jnp.where(leaves | enters, 0, coef),
-        gram=jnp.where(cleared, 0, gram),
-        inverse=jnp.where(cleared, 0, inverse),
-        level=jnp.where(moves, jnp.where(ends, level_end, level - step), level),
-        status=jnp.where(running, status, segment.status).astype(jnp.int32),
-        num_events=segment.num_events + (drops_now | joins_now),
-        travel=segment.travel,
+    step = jnp.where(running, event.step, 0)
+    level = jnp.where(event.ends, walk.level_end, walk.level - step)
+    walk = walk._replace(
+        coef=walk.coef + step[..., None] * walk.direction,
+        residual=walk.residual - step[..., None] * walk.fit_slope,
+        corr=walk.corr - step[..., None] * walk.slope,
+        level=jnp.where(running, level, walk.level),
+        status=jnp.where(running, status, walk.status).astype(jnp.int32),
     )
+    goes_on = running & ~event.ends & ~full & ~exhausted
+    joins, drops = event.joins & goes_on, event.drops & goes_on
+    walk = pivot(problem, walk, joins, event.joiner, event.join_pull, drops, event.dropped)
+    return walk._replace(num_events=walk.num_events + (goes_on & (walk.status == RUNNING)))
 
 
-def _finish(segment: Segment, columns: jax.Array, targets: jax.Array, lanes: jax.Array) -> Segment:
-    """Newton steps on the support of the chosen targets, unless a sign would flip; then their `travel`."""
-    rows = active_rows(columns, segment.predictor)
-    renewed = jnp.where(lanes[..., None, None], _renew_inverse(segment), segment.inverse)
-    segment = segment._replace(inverse=renewed)
-    for _ in range(2):
-        residual = targets - dot("dkmn,dkm->dkn", rows, segment.coef)
-        drift = dot("dkmn,dkn->dkm", rows, residual) - segment.level[..., None] * segment.sign
-        better = segment.coef + solve_active(segment, jnp.where(segment.sign != 0, drift, 0))
-        safe = lanes & (segment.status == Status.OK)
-        safe &= (jnp.isfinite(better) & (better * segment.sign >= 0)).all(axis=-1)
-        segment = segment._replace(coef=jnp.where(safe[..., None], better, segment.coef))
-    speed = jnp.abs(solve_active(segment, segment.sign))
-    travel = jnp.where(speed > 0, jnp.abs(segment.coef) / jnp.where(speed > 0, speed, 1), jnp.inf)
-    return segment._replace(travel=jnp.where(lanes, travel.min(axis=-1), segment.travel))
+def _walk_on(problem: Problem, walk: Walk, at_least: int, options: Options) -> Walk:
+    """Events until fewer than `at_least` targets of every design run, or one needs more slots."""
+
+    def stays(walk: Walk) -> jax.Array:
+        running = walk.status == RUNNING
+        num_active = is_active(walk, problem).sum(axis=-1)
+        room = walk.pull.shape[-1]
+        crowded = room < options.max_active and (running & (num_active >= room)).any()
+        return (running.sum(axis=-1) >= at_least).any() & ~jnp.asarray(crowded)
+
+    def due(walk: Walk) -> jax.Array:
+        events = jnp.where(walk.status == RUNNING, walk.num_events, 0).max()
+        return (events > 0) & (events % REFRESH == 0)
+
+    def stretch(walk: Walk) -> Walk:
+        walk = lax.cond(due(walk), lambda w: refresh(problem, w), lambda w: w, walk)
+
+        def more(carry: tuple[Walk, jax.Array]) -> jax.Array:
+            return carry[1] | (stays(carry[0]) & ~due(carry[0]))
+
+        def one(carry: tuple[Walk, jax.Array]) -> tuple[Walk, jax.Array]:
+            return _one_event(problem, carry[0], options), jnp.asarray(False)
+
+        return lax.while_loop(more, one, (walk, jnp.asarray(True)))[0]
+
+    return lax.while_loop(stays, stretch, walk)
 
 
-def occupied_only(
-    segment: Segment, capacities: tuple[int, ...], use: Callable[[Segment], jax.Array]
-) -> jax.Array:
-    """use(segment) on the fewest slots that hold every active predictor; the result is padded back.
+def _walk_in_halves(problem: Problem, walk: Walk, options: Options) -> Walk:
+    """`_walk_on` until nobody runs, each half of the targets that are left by itself."""
+    num_targets = walk.status.shape[1]
+    half = -(-num_targets // 2)
+    if half < FEWEST:
+        return _walk_on(problem, walk, 1, options)
+    walk = _walk_on(problem, walk, half + 1, options)
 
-    Args:
-        segment: with capacities[-1] slots.
-        capacities: increasing, as walked by `follow_path`.
-        use: from a segment to (designs, targets, slots).
-    """
-    widest = jnp.where(segment.sign != 0, jnp.arange(segment.sign.shape[-1]), -1).max() + 1
+    def others(walk: Walk) -> Walk:
+        order = jnp.argsort(walk.status != RUNNING, axis=-1, stable=True)[:, :half]
+        part = _walk_in_halves(problem, pick(walk, order), options)
+        return put_back(walk, order, part)
 
-    def on(capacity: int) -> Callable[[Segment], jax.Array]:
-        def branch(full: Segment) -> jax.Array:
-            cut = full._replace(
-                predictor=full.predictor[..., :capacity],
-                sign=full.sign[..., :capacity],
-                coef=full.coef[..., :capacity],
-                gram=full.gram[..., :capacity, :capacity],
-                inverse=full.inverse[..., :capacity, :capacity],
-            )
-            return jnp.pad(use(cut), ((0, 0), (0, 0), (0, capacities[-1] - capacity)))
-
-        return branch
-
-    which = jnp.searchsorted(jnp.asarray(capacities), widest)
-    return lax.switch(which, [on(capacity) for capacity in capacities], segment)
+    return lax.cond((walk.status == RUNNING).any(), others, lambda w: w, walk)
 
 
 def stage_capacities(max_active: int) -> tuple[int, ...]:
-    """The slot counts walked in turn, the last one enough for max_active."""
-    return (*(stage for stage in STAGES if stage < max_active), max(max_active, 1))
+    """The slot counts walked in turn, the last one enough for max_active.
+
+    All are multiples of the first: the CPU's products then sum in the same order in every stage.
+    """
+    last = -(-max(max_active, 1) // STAGES[0]) * STAGES[0]
+    return (*(stage for stage in STAGES if stage < last), last)
+
+
+def _admit_free(problem: Problem, walk: Walk, free: jax.Array, rank: int, positive: bool) -> Walk:
+    """The predictors without a penalty enter first, and the path starts at their least-squares fit.
+
+    One that depends on those before it stays out; so do all that come when the slots are full, with a status.
+    """
+    order = jnp.argsort(~free, stable=True)
+    everyone, nobody = jnp.ones(walk.status.shape, bool), jnp.zeros(walk.status.shape, bool)
+
+    def admit(i: jax.Array, walk: Walk) -> Walk:
+        has_room = everyone & (is_active(walk, problem).sum(axis=-1) < walk.pull.shape[-1])
+        joiner = jnp.broadcast_to(order[i], walk.status.shape).astype(jnp.int32)
+        no_pull, no_slot = jnp.zeros_like(walk.level), jnp.zeros_like(joiner)
+        after = pivot(problem, walk, has_room, joiner, no_pull, nobody, no_slot, move_slopes=False)
+        return after._replace(status=walk.status, level=walk.level)
+
+    walk = lax.fori_loop(0, free.sum(), admit, walk)
+    coef = solve_active(problem, walk, correlate_active(walk.active_rows, walk.target))
+    residual = walk.target - combine(walk.active_rows, coef)
+    corr = correlate(problem.columns, residual)
+    walk = at_top(problem, walk._replace(coef=coef, residual=residual, corr=corr), positive)
+    num_slots = walk.pull.shape[-1]
+    shut_out = (num_slots < rank) & (free.sum() > num_slots)
+    status = jnp.where(shut_out, Status.MAX_ACTIVE, walk.status)
+    return walk._replace(status=status.astype(jnp.int32))
 
 
 def follow_path(
-    columns: jax.Array, targets: jax.Array, level_end: jax.Array, max_active: int, max_events: int
-) -> Segment:
+    problem: Problem,
+    targets: jax.Array,
+    level_end: jax.Array,
+    options: Options,
+    free: jax.Array | None = None,
+) -> Walk:
     """Walk every target from its largest level down to `level_end`.
 
-    A target's numbers never depend on what another target does: finished ones take no step, and one whose
-    slots are full waits for the next, wider stage by itself.
-
     Args:
-        columns: (designs, predictors + 1, rows), the transposed design with a last row of zeros.
+        problem: the problem.
         targets: (designs, targets, rows).
         level_end: C = rows * lam, (designs, targets), at least 0.
-        max_active: cap on active predictors.
-        max_events: cap on events.
+        options: caps and what the problem may hold.
+        free: (padded,) bool, predictors without a penalty; None where there are none for certain.
 
     Returns:
-        The last segment of every path, refined, with a status of `lassovae.Status`.
+        The last segment of every path with a status of `lassovae.Status`; coefficients are not yet refined.
 
     Complexity:
-        A pass costs two products of targets x rows x predictors and a few of targets x slots x (rows + slots);
-        there are as many passes as the longest path has events.
+        A pass costs a product of targets x rows x predictors and some of targets x slots x (rows + slots); there
+        are as many passes as the longest path has events, most of them over a part of the targets.
     """
-    num_designs, num_targets, num_rows = targets.shape
-    num_predictors = columns.shape[1] - 1
-    rank = min(num_rows, num_predictors)
-    max_active = min(max_active, rank)
-    start = jnp.abs(dot("dpn,dkn->dkp", columns[:, :-1], targets)).max(axis=-1)
-    # correlations are differences of products as large as those at the start of the path
-    noise = 8 * jnp.finfo(targets.dtype).eps * start
-    shape = (num_designs, num_targets)
-    segment = Segment(
-        predictor=jnp.zeros((*shape, 0), jnp.int32),
-        sign=jnp.zeros((*shape, 0), targets.dtype),
-        coef=jnp.zeros((*shape, 0), targets.dtype),
-        gram=jnp.zeros((*shape, 0, 0), targets.dtype),
-        inverse=jnp.zeros((*shape, 0, 0), targets.dtype),
-        level=start,
-        status=jnp.where(start <= level_end, Status.OK, RUNNING).astype(jnp.int32),
-        num_events=jnp.zeros(shape, jnp.int32),
-        travel=jnp.full(shape, jnp.inf, targets.dtype),
-    )
-    segment = segment._replace(level=jnp.where(segment.status == Status.OK, level_end, start))
-    capacities = stage_capacities(max_active)
-    for capacity in capacities:
-        last = capacity == capacities[-1]
-
-        def unfinished(seg: Segment, last: bool = last) -> jax.Array:
-            running = seg.status == RUNNING
-            if not last:
-                running &= (seg.sign != 0).sum(axis=-1) < seg.sign.shape[-1]
-            return running.any()
-
-        def advance(seg: Segment, last: bool = last) -> Segment:
-            limits = (max_active, max_events, rank)
-            return _one_event(seg, columns, targets, level_end, noise, limits, wait_when_full=not last)
-
-        waiting = segment.status == RUNNING
-        segment = lax.while_loop(unfinished, advance, _grow(segment, capacity, num_predictors))
-        # finished here and not later, so that a target's rounding does not depend on how long others run
-        arrived = waiting & (segment.status != RUNNING)
-        segment = lax.cond(
-            arrived.any(),
-            lambda seg, lanes: _finish(seg, columns, targets, lanes),
-            lambda seg, lanes: seg,
-            segment,
-            arrived,
+    capacities = stage_capacities(options.max_active)
+    first, *others = capacities if free is None else capacities[-1:]
+    walk = start_walk(problem, targets, level_end, first, options.positive)
+    if free is not None:
+        walk = _admit_free(problem, walk, free, options.rank, options.positive)
+    if others:
+        # targets that need more room soon end the first stage for all: halving is left to the next
+        walk = _walk_on(problem, walk, -(-targets.shape[1] // 2) + 1, options)
+    else:
+        walk = _walk_in_halves(problem, walk, options)
+    for capacity in others:
+        walk = widen(problem, walk, capacity)
+        walk = lax.cond(
+            (walk.status == RUNNING).any(),
+            lambda w: _walk_in_halves(problem, w, options),
+            lambda w: w,
+            walk,
         )
-    return segment
+    return walk

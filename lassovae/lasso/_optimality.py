@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from lassovae._numerics import dot
+from lassovae.lasso._state import correlate, make_problem
 
 
 def as_columns(y: ArrayLike) -> tuple[jax.Array, bool]:
@@ -49,7 +50,9 @@ def lam_max(X: ArrayLike, Y: ArrayLike) -> jax.Array:
     """
     X, Y = _floating(X, Y)
     Y, vector = as_columns(Y)
-    largest = jnp.abs(dot("np,nk->kp", X, Y)).max(axis=-1) / X.shape[0]
+    # by the product that the solver takes, so that lam = lam_max is not below it by rounding
+    problem, _ = make_problem(X[None], jnp.ones(X.shape[1], X.dtype), jnp.zeros(1, X.dtype))
+    largest = jnp.abs(correlate(problem.columns, Y.T[None])[0]).max(axis=-1) / X.shape[0]
     return largest[0] if vector else largest
 
 

@@ -137,25 +137,27 @@ def var_window(seed, frames=64, nodes=96, order=5):
     return np.concatenate(lagged, axis=1), z[order:]
 
 
-def broken_copy(monkeypatch, homotopy=(), solve=()):
-    """A copy of `lassovae.lasso._solve` in whose source pieces have been replaced, each found exactly once.
+SOLVER = ("_events", "_pivot", "_homotopy", "_finish", "_solve")  # in the order of their imports
+
+
+def broken_copy(monkeypatch, **pairs):
+    """A copy of the solver in whose source pieces have been replaced, each found exactly once.
 
     Args:
         monkeypatch: pytest's, which forgets the copies afterwards.
-        homotopy: pairs (text, replacement) for `_homotopy.py`.
-        solve: pairs for `_solve.py`.
+        pairs: for each of the files (events, pivot, homotopy, finish, solve) a list of (text, replacement).
     """
     folder = Path(lassovae.lasso.__file__).parent
-
-    def copy(stem, pairs):
+    for stem in SOLVER:
         source = (folder / f"{stem}.py").read_text(encoding="utf-8")
-        for text, replacement in pairs:
+        for text, replacement in pairs.get(stem[1:], ()):
             assert source.count(text) == 1, f"{stem}.py holds {source.count(text)} times: {text}"
             source = source.replace(text, replacement)
+        for other in SOLVER:
+            source = source.replace(
+                f"from lassovae.lasso.{other} import", f"from lassovae_broken{other} import"
+            )
         module = types.ModuleType(f"lassovae_broken{stem}")
         monkeypatch.setitem(sys.modules, module.__name__, module)
         exec(compile(source, module.__name__, "exec"), module.__dict__)
-        return module
-
-    loop = copy("_homotopy", homotopy)
-    return copy("_solve", [("from lassovae.lasso._homotopy import", f"from {loop.__name__} import"), *solve])
+    return module
