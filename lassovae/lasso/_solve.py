@@ -83,7 +83,9 @@ def _coef_on_path(
 
 def _coef_fwd(X, Y, level, weights, ridge, options):
     coef, walk = _coef_on_path(X, Y, level, weights, ridge, options)
-    kept = walk._replace(corr=None, slope=None, fit_slope=None, direction=None, joined_at=None)
+    # what the reverse rule does not read need not be kept
+    nothing = jnp.zeros(0, coef.dtype)
+    kept = walk._replace(corr=nothing, slope=nothing, fit_slope=nothing, direction=nothing, joined_at=nothing)
     return (coef, walk), (X, weights, ridge, coef, kept)
 
 
