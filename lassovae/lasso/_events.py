@@ -96,12 +96,12 @@ def first_join(
     One pass over all predictors finds the smallest step of each block of them; which predictor it was is then
     looked up in that block alone, or, where blocks tie, in a second pass over all.
     """
-    lanes = tuple(x[..., None] for x in (walk.level, end, tol, walk.noise))
+    level, until, lowest, noise = (x[..., None] for x in (walk.level, end, tol, walk.noise))
 
     def candidates(
         corr: jax.Array, slope: jax.Array, bar: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        return _candidates(corr, slope, bar, *lanes, positive=positive)
+        return _candidates(corr, slope, bar, level, until, lowest, noise, positive)
 
     def at(where: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         return candidates(at_active(walk.corr, where), at_active(walk.slope, where), problem.bar[where])
