@@ -103,7 +103,8 @@ def _badness(problem: Problem, walk: Walk, positive: bool) -> jax.Array:
     off = correlate_active(walk.active_rows, walk.residual) - problem.ridge[:, None, None] * walk.coef
     off = jnp.where(is_active(walk, problem), off - walk.level[..., None] * walk.pull, 0)
     _, excess, _ = _violation(problem, walk, positive)
-    worst = jnp.maximum(jnp.abs(off).max(axis=-1), excess) / tolerance(problem, walk)
+    worst, unit = jnp.maximum(jnp.abs(off).max(axis=-1), excess), tolerance(problem, walk)
+    worst = jnp.where(worst > 0, worst / jnp.where(unit > 0, unit, jnp.finfo(unit.dtype).tiny), worst)
     worst = jnp.where(_flips(walk, walk.coef).any(axis=-1), jnp.inf, worst)
     return jnp.where(jnp.isnan(worst), jnp.inf, worst)
 
