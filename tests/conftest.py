@@ -39,3 +39,10 @@ def x64() -> Iterator[None]:
     """Double precision within the test, left as it was afterwards."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_programs_are_let_go() -> Iterator[None]:
+    """Each keeps memory maps, of which a process may have 65 530: beyond them the compiler dies of a bad pointer."""
+    yield
+    jax.clear_caches()
