@@ -116,22 +116,25 @@ def test_a_broken_walk_is_caught(x64, monkeypatch, twin):
         assert by_ties
 
 
-@pytest.mark.parametrize("which", [None, "joins", "swaps", "drops"])
-def test_the_repair_heals_a_walk_without_drops(x64, monkeypatch, which):
-    """A walk that never drops ends with wrong signs; a repair that lacks one of its moves does not mend them."""
-    twins = {
-        None: [],
-        "joins": [("excess > tolerance(walk))\n    sign", "excess > jnp.inf)\n    sign")],
-        "swaps": [("swaps &= jnp.isfinite(stride)", "swaps &= False")],
-        "drops": [("drops = todo & jnp.isfinite(smallest)", "drops = todo & False")],
-    }
-    file, *pair = WALKS["no drop steps"]
-    copy = ref.broken_copy(monkeypatch, **{file: [tuple(pair)], "finish": twins[which]})
-    X, Y = ref.gaussian(38, 12, 20, 20)
-    solution = copy.solve_lasso(X, Y, 1e-3)
-    worst = max(ref.relative_gap(X, Y[:, k], solution.coef[:, k], 1e-3) for k in range(20))
-    good = worst < 1e-12 and not np.asarray(solution.status).any()
-    assert good == (which is None)
+FEW_JOINS = ("events", "active.sum(axis=-1) < rank", "active.sum(axis=-1) < 3")
+REPAIRS = {
+    "joins": ("excess > tolerance(problem, walk))\n    sign", "excess > jnp.inf)\n    sign"),
+    "drops": ("drops = todo & jnp.isfinite(smallest)", "drops = todo & False"),
+}
+
+
+@pytest.mark.parametrize("broken", [None, *REPAIRS])
+def test_the_repair_heals_a_broken_walk(x64, monkeypatch, broken):
+    """Walks that never drop or seldom join end at a wrong support; a repair that lacks a move does not mend them."""
+    healed = []
+    for file, *pair in (WALKS["no drop steps"], FEW_JOINS):
+        repair = [REPAIRS[broken]] if broken else []
+        copy = ref.broken_copy(monkeypatch, **{file: [tuple(pair)], "finish": repair})
+        X, Y = ref.gaussian(38, 12, 20, 20)
+        solution = copy.solve_lasso(X, Y, 1e-3)
+        worst = max(ref.relative_gap(X, Y[:, k], solution.coef[:, k], 1e-3) for k in range(20))
+        healed.append(bool(worst < 1e-12 and not np.asarray(solution.status).any()))
+    assert all(healed) == (broken is None)
 
 
 @pytest.mark.parametrize("twin", [None, *RULES])
