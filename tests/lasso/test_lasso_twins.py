@@ -34,11 +34,6 @@ WALKS = {
         "latest = blocks.min(axis=-1) + 8 * walk.noise",
         "latest = 2 * blocks.min(axis=-1) + 8 * walk.noise",
     ),
-    "dependent columns may join": (
-        "events",
-        "allowed = (rate > tol * bar)",
-        "allowed = (rate > -tol * bar)",
-    ),
     "inverse not brought along on a drop": (
         "pivot",
         "jnp.where(joins, pivot_join, 1), -1 / jnp.where(drops, pivot_drop, 1))",
