@@ -10,8 +10,6 @@ Reference: the idea of the repair is the feature-sign search of Lee, Battle, Rai
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -33,20 +31,8 @@ from lassovae.lasso._state import (
 
 REFINEMENTS = 3  # Newton steps on the support at the end of a path
 TOGETHER = 32  # targets repaired at a time
-SOUND = (
-    100.0  # violations of the optimality conditions, in units of rounding, beyond which the status says so
-)
+SOUND = 100.0  # violation of the optimality conditions, in units of rounding, from which the status says so
 DEPENDENT = 1e-4  # share of a column's square that the active ones must lack for it to join beside them
-
-
-class Optimum(NamedTuple):
-    """How far each target is from the optimum on its support, and the support from the right one."""
-
-    to: jax.Array  # (designs, targets, slots), the coefficients that are optimal on the support
-    flips: jax.Array  # (designs, targets, slots) bool, those of them with the wrong sign
-    corr: jax.Array  # (designs, targets, padded), X'(y - X b) at the present coefficients
-    excess: jax.Array  # (designs, targets), most by which an inactive predictor violates its bound
-    worst: jax.Array  # (designs, targets) int32, that predictor
 
 
 def _towards(problem: Problem, walk: Walk) -> jax.Array:
