@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 MARKERS = "osD^vPX*"
+PAUSE_S = 0.2
 LINES = ("-", "--", ":", "-.")
 
 
@@ -75,10 +76,14 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
 def interleaved(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, np.ndarray]:
     """Seconds of every call, (repeats,) each: in each repeat all are called once, so that a slow minute of the
     machine falls on all of them.
+
+    Between two calls is a pause: the threads of a pool go on spinning for a while after their work, and would take
+    the cores from the next solver's own (SPAMS took twice as long right after JAX as alone).
     """
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
+            time.sleep(PAUSE_S)
             taken[name].append(once(call))
     return {name: np.array(times) for name, times in taken.items()}
 

@@ -1,4 +1,4 @@
-"""Products whose rounding matters."""
+"""Products and scalings whose rounding matters."""
 
 from __future__ import annotations
 
@@ -12,3 +12,13 @@ def dot(subscripts: str, *operands: jax.Array) -> jax.Array:
     recent GPUs rounds the factors to 10 bits.
     """
     return jnp.einsum(subscripts, *operands, precision=lax.Precision.HIGHEST)
+
+
+def power_of_two(x: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array:
+    """A power of two near max|x| over `axes` (kept; None: all, not kept), 1 where x is zero: to scale by it is exact.
+
+    It is held constant when differentiated.
+    """
+    largest = lax.stop_gradient(jnp.abs(x).max(axis=axes, keepdims=axes is not None))
+    _, exponent = jnp.frexp(jnp.where(largest > 0, largest, 1))
+    return jnp.ldexp(jnp.ones_like(largest), exponent)

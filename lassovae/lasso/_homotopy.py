@@ -13,10 +13,10 @@ p_j = w_j sign(b_j) are constant and
 so lowering C by t moves b_A by t d with d = M^-1 p, and every correlation by -t a with a = X'(X_A d). What ends
 a segment is in `_events.py`, how the active set then changes in `_pivot.py`.
 
-All running targets make one event a pass, so that all have made as many. Targets that have finished are left
-behind in halves: once half of a batch has arrived, the other half walks on alone. Rounding is taken off every
-REFRESH events. None of this depends on the other targets: a target's numbers are the same, bit for bit,
-whatever is beside it.
+Targets walk in groups, REFRESH events at a time: from a place on its path (the active set, coefficients,
+direction and inverse) all else is computed anew, which takes the rounding of past events off; then come the events;
+then the next group. So no step is made for targets that have arrived, what is kept of a target that waits is small,
+and none of its numbers depends, to the last bit, on the others.
 """
 
 from __future__ import annotations
@@ -26,33 +26,38 @@ import jax.numpy as jnp
 from jax import lax
 
 from lassovae._status import Status
+from lassovae.lasso._active import solve_active
 from lassovae.lasso._events import next_event
-from lassovae.lasso._pivot import pivot, refresh, solve_active
+from lassovae.lasso._finish import finish
+from lassovae.lasso._groups import group_sizes, in_groups
+from lassovae.lasso._pivot import pivot, refresh
+from lassovae.lasso._places import at_top, leave, resume, start, widen
+from lassovae.lasso._repair import repair
 from lassovae.lasso._state import (
+    CROWDED,
     RUNNING,
     Options,
+    Place,
     Problem,
     Walk,
-    at_top,
     combine,
     correlate,
     correlate_active,
     is_active,
-    pick,
-    put_back,
-    start_walk,
-    widen,
 )
 
-STAGES = (16, 64, 256)  # active-set capacities tried in turn: the cost of a pass grows with the capacity
-REFRESH = 16  # events between two refreshes
-FEWEST = 32  # a batch as small as this is not halved: a pass then costs its own bookkeeping
+STAGES = (16, 64, 256)  # active-set capacities tried in turn: the cost of an event grows with the capacity
+REFRESH = 12  # events that a group makes at a time
 
 
 def _one_event(problem: Problem, walk: Walk, options: Options) -> Walk:
     """Advance every running target by one event, the others not at all."""
+    num_active, room = is_active(walk, problem).sum(axis=-1), walk.pull.shape[-1]
     running = walk.status == RUNNING
-    num_active = is_active(walk, problem).sum(axis=-1)
+    if room < options.max_active:
+        crowded = running & (num_active >= room)
+        running &= ~crowded
+        walk = walk._replace(status=jnp.where(crowded, CROWDED, walk.status).astype(jnp.int32))
     event = next_event(problem, walk, options.rank, options.positive, options.ridged)
     full = event.joins & (num_active >= options.max_active)
     exhausted = ~event.ends & (walk.num_events >= options.max_events)
@@ -75,65 +80,35 @@ def _one_event(problem: Problem, walk: Walk, options: Options) -> Walk:
     return walk._replace(num_events=walk.num_events + (goes_on & (walk.status == RUNNING)))
 
 
-def _walk_on(problem: Problem, walk: Walk, at_least: int, options: Options) -> Walk:
-    """Events until fewer than `at_least` targets of every design run, or one needs more slots."""
+def _stretch(problem: Problem, place: Place, options: Options) -> Place:
+    """Up to REFRESH events of every running target of a group."""
 
-    def stays(walk: Walk) -> jax.Array:
-        running = walk.status == RUNNING
-        num_active = is_active(walk, problem).sum(axis=-1)
-        room = walk.pull.shape[-1]
-        crowded = room < options.max_active and (running & (num_active >= room)).any()
-        return (running.sum(axis=-1) >= at_least).any() & ~jnp.asarray(crowded)
+    def more(carry: tuple[Walk, jax.Array]) -> jax.Array:
+        return (carry[0].status == RUNNING).any() & (carry[1] < REFRESH)
 
-    def due(walk: Walk) -> jax.Array:
-        events = jnp.where(walk.status == RUNNING, walk.num_events, 0).max()
-        return (events > 0) & (events % REFRESH == 0)
+    def one(carry: tuple[Walk, jax.Array]) -> tuple[Walk, jax.Array]:
+        return _one_event(problem, carry[0], options), carry[1] + 1
 
-    def stretch(walk: Walk) -> Walk:
-        walk = lax.cond(due(walk), lambda w: refresh(problem, w), lambda w: w, walk)
-
-        def more(carry: tuple[Walk, jax.Array]) -> jax.Array:
-            return carry[1] | (stays(carry[0]) & ~due(carry[0]))
-
-        def one(carry: tuple[Walk, jax.Array]) -> tuple[Walk, jax.Array]:
-            return _one_event(problem, carry[0], options), jnp.asarray(False)
-
-        return lax.while_loop(more, one, (walk, jnp.asarray(True)))[0]
-
-    return lax.while_loop(stays, stretch, walk)
-
-
-def _walk_in_halves(problem: Problem, walk: Walk, options: Options) -> Walk:
-    """`_walk_on` until nobody runs, each half of the targets that are left by itself."""
-    num_targets = walk.status.shape[1]
-    half = -(-num_targets // 2)
-    if half < FEWEST:
-        return _walk_on(problem, walk, 1, options)
-    walk = _walk_on(problem, walk, half + 1, options)
-
-    def others(walk: Walk) -> Walk:
-        order = jnp.argsort(walk.status != RUNNING, axis=-1, stable=True)[:, :half]
-        part = _walk_in_halves(problem, pick(walk, order), options)
-        return put_back(walk, order, part)
-
-    return lax.cond((walk.status == RUNNING).any(), others, lambda w: w, walk)
+    walk = refresh(problem, resume(problem, place))
+    return leave(place, lax.while_loop(more, one, (walk, jnp.asarray(0)))[0])
 
 
 def stage_capacities(max_active: int) -> tuple[int, ...]:
-    """The slot counts walked in turn, the last one enough for max_active.
+    """The slot counts walked in turn, each more than twice the one before, the last one enough for max_active.
 
     All are multiples of the first: the CPU's products then sum in the same order in every stage.
     """
     last = -(-max(max_active, 1) // STAGES[0]) * STAGES[0]
-    return (*(stage for stage in STAGES if stage < last), last)
+    return (*(stage for stage in STAGES if 2 * stage < last), last)
 
 
-def _admit_free(problem: Problem, walk: Walk, free: jax.Array, rank: int, positive: bool) -> Walk:
+def _admit_free(problem: Problem, place: Place, free: jax.Array, rank: int, positive: bool) -> Place:
     """The predictors without a penalty enter first, and the path starts at their least-squares fit.
 
     One that depends on those before it stays out; so do all that come when the slots are full, with a status.
     """
     order = jnp.argsort(~free, stable=True)
+    walk = resume(problem, place)
     everyone, nobody = jnp.ones(walk.status.shape, bool), jnp.zeros(walk.status.shape, bool)
 
     def admit(i: jax.Array, walk: Walk) -> Walk:
@@ -147,11 +122,42 @@ def _admit_free(problem: Problem, walk: Walk, free: jax.Array, rank: int, positi
     coef = solve_active(problem, walk, correlate_active(walk.active_rows, walk.target))
     residual = walk.target - combine(walk.active_rows, coef)
     corr = correlate(problem.columns, residual)
-    walk = at_top(problem, walk._replace(coef=coef, residual=residual, corr=corr), positive)
-    num_slots = walk.pull.shape[-1]
+    place = leave(place, walk._replace(coef=coef, residual=residual))
+    place = at_top(problem, place, corr, positive)
+    num_slots = place.pull.shape[-1]
     shut_out = (num_slots < rank) & (free.sum() > num_slots)
-    status = jnp.where(shut_out, Status.MAX_ACTIVE, walk.status)
-    return walk._replace(status=status.astype(jnp.int32))
+    status = jnp.where(shut_out, Status.MAX_ACTIVE, place.status)
+    return place._replace(status=status.astype(jnp.int32))
+
+
+def _stages(problem: Problem, place: Place, capacities: tuple[int, ...], options: Options) -> Place:
+    """Walk and finish all targets, those that need more slots with more of them; the inverses are let go."""
+    sizes = group_sizes(*place.status.shape)
+    place = in_groups(
+        lambda part: _stretch(problem, part, options),
+        place,
+        chosen=lambda part: part.status == RUNNING,
+        sizes=sizes,
+        turn=lambda part: part.num_events,
+    )
+    place = in_groups(
+        lambda part: finish(problem, part, options.positive),
+        place,
+        chosen=lambda part: (part.status >= 0) & ~part.finished,
+        sizes=sizes[:1],
+    )
+    if len(capacities) == 1:
+        return place._replace(inverse=None)
+
+    def go_on(place: Place) -> Place:
+        status = jnp.where(place.status == CROWDED, RUNNING, place.status).astype(jnp.int32)
+        wide = widen(problem, place._replace(status=status), capacities[1])
+        return _stages(problem, wide, capacities[1:], options)
+
+    def end(place: Place) -> Place:
+        return widen(problem, place._replace(inverse=None), capacities[-1])
+
+    return lax.cond((place.status == CROWDED).any(), go_on, end, place)
 
 
 def follow_path(
@@ -160,7 +166,7 @@ def follow_path(
     level_end: jax.Array,
     options: Options,
     free: jax.Array | None = None,
-) -> Walk:
+) -> Place:
     """Walk every target from its largest level down to `level_end`.
 
     Args:
@@ -171,28 +177,16 @@ def follow_path(
         free: (padded,) bool, predictors without a penalty; None where there are none for certain.
 
     Returns:
-        The last segment of every path with a status of `lassovae.Status`; coefficients are not yet refined.
+        The end of every path, refined, checked and repaired, with a status of `lassovae.Status`.
 
     Complexity:
-        A pass costs a product of targets x rows x predictors and some of targets x slots x (rows + slots); there
-        are as many passes as the longest path has events, most of them over a part of the targets.
+        An event costs a target 2 rows x predictors operations and some of slots x (rows + slots).
     """
     capacities = stage_capacities(options.max_active)
-    first, *others = capacities if free is None else capacities[-1:]
-    walk = start_walk(problem, targets, level_end, first, options.positive)
     if free is not None:
-        walk = _admit_free(problem, walk, free, options.rank, options.positive)
-    if others:
-        # targets that need more room soon end the first stage for all: halving is left to the next
-        walk = _walk_on(problem, walk, -(-targets.shape[1] // 2) + 1, options)
-    else:
-        walk = _walk_in_halves(problem, walk, options)
-    for capacity in others:
-        walk = widen(problem, walk, capacity)
-        walk = lax.cond(
-            (walk.status == RUNNING).any(),
-            lambda w: _walk_in_halves(problem, w, options),
-            lambda w: w,
-            walk,
-        )
-    return walk
+        capacities = capacities[-1:]
+    place = start(problem, targets, level_end, capacities[0], options.positive)
+    if free is not None:
+        place = _admit_free(problem, place, free, options.rank, options.positive)
+    place = _stages(problem, place, capacities, options)
+    return repair(problem, place, 4 * options.max_active, options.positive)

@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from lassovae._errors import InputError
-from lassovae.lasso._path_rule import Options
+from lassovae.lasso._path_rule import PathOptions
 from lassovae.lasso._path_units import LassoPath, path_of_design, path_of_gram
 
 
@@ -116,7 +116,7 @@ def lasso_path(
         if _known(weights) and any_free and positive:
             raise InputError("weights of 0 leave predictors free: not together with positive=True")
     rank = min(X.shape)
-    options = Options(_num_knots(max_knots, rank), rank, positive, any_free)
+    options = PathOptions(_num_knots(max_knots, rank), rank, positive, any_free)
     return path_of_design(X.astype(dtype), y.astype(dtype), lam_min, weights, options)
 
 
@@ -175,7 +175,7 @@ def lasso_path_gram(
     if num_rows.ndim > 0 or (_known(num_rows) and not num_rows > 0):
         raise InputError(f"num_rows={num_rows} must be a number above 0")
     rank = xty.shape[0]
-    options = Options(_num_knots(max_knots, rank), rank, positive, False)
+    options = PathOptions(_num_knots(max_knots, rank), rank, positive, False)
     return path_of_gram(gram.astype(dtype), xty.astype(dtype), num_rows, lam_min, options)
 
 

@@ -44,7 +44,7 @@ from lassovae.lasso._state import RUNNING
 Data = TypeVar("Data", Design, Gram)
 
 
-class Options(NamedTuple):
+class PathOptions(NamedTuple):
     """What is static."""
 
     max_knots: int
@@ -71,7 +71,7 @@ class Knots(NamedTuple):
 
 
 def _follow(
-    data: Data, bar: jax.Array, level_end: jax.Array, options: Options
+    data: Data, bar: jax.Array, level_end: jax.Array, options: PathOptions
 ) -> tuple[Knots, Log, jax.Array]:
     """Walk down and write the knots and the log; also the number of events in the log."""
     max_knots, rank, positive, any_free = options
@@ -116,7 +116,7 @@ def _follow(
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
-def follow(data: Data, bar: jax.Array, level_end: jax.Array, options: Options) -> Knots:
+def follow(data: Data, bar: jax.Array, level_end: jax.Array, options: PathOptions) -> Knots:
     """The path of one target.
 
     Args:

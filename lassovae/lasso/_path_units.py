@@ -8,10 +8,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lassovae._numerics import power_of_two
 from lassovae._status import Status
 from lassovae.lasso._path_data import Design, Gram
-from lassovae.lasso._path_rule import Options, follow
-from lassovae.lasso._state import BLOCK
+from lassovae.lasso._path_rule import PathOptions, follow
+from lassovae.lasso._state import num_padding
 
 
 class LassoPath(NamedTuple):
@@ -31,18 +32,6 @@ class LassoPath(NamedTuple):
     num_knots: jax.Array
 
 
-def _power_of_two(x: jax.Array) -> jax.Array:
-    """A power of two near max|x|, 1 where x is zero: scaling by it is exact."""
-    largest = jax.lax.stop_gradient(jnp.abs(x).max())
-    _, exponent = jnp.frexp(jnp.where(largest > 0, largest, 1))
-    return jnp.ldexp(jnp.ones_like(largest), exponent)
-
-
-def _padding(num_predictors: int) -> int:
-    """Columns of zeros to add: at least one, up to a multiple of BLOCK."""
-    return BLOCK - num_predictors % BLOCK
-
-
 def _finish(
     data: Design | Gram,
     bar: jax.Array,
@@ -50,7 +39,7 @@ def _finish(
     num_rows: jax.Array | int,
     lam_min: jax.Array,
     status: jax.Array,
-    options: Options,
+    options: PathOptions,
 ) -> LassoPath:
     """Follow the path of scaled data and undo the scaling."""
     scale_x, scale_y, scale_w = scales
@@ -79,8 +68,9 @@ def _status(bad_argument: jax.Array, bad_target: jax.Array) -> jax.Array:
 
 @partial(jax.jit, static_argnames="options")
 def path_of_design(
-    X: jax.Array, y: jax.Array, lam_min: jax.Array, weights: jax.Array, options: Options
+    X: jax.Array, y: jax.Array, lam_min: jax.Array, weights: jax.Array, options: PathOptions
 ) -> LassoPath:
+    """The path of X (rows, predictors), y (rows,), down to lam_min (), with weights (predictors,)."""
     num_rows, num_predictors = X.shape
     bad_weights = ~(weights >= 0).all() | (options.positive & (weights == 0).any())
     bad_argument = ~jnp.isfinite(X).all() | ~(lam_min >= 0) | bad_weights
@@ -91,10 +81,10 @@ def path_of_design(
     X = jnp.where(jnp.isinf(weights), 0, X)  # excluded
     absent = ~X.any(axis=0)
     weights = jnp.where(absent, 1, weights)
-    scale_x, scale_y = _power_of_two(X), _power_of_two(y)
-    scale_w = _power_of_two(jnp.where(absent, 0, weights))
+    scale_x, scale_y = power_of_two(X), power_of_two(y)
+    scale_w = power_of_two(jnp.where(absent, 0, weights))
     bar = jnp.where(absent, 1, jnp.where(weights == 0, jnp.inf, weights / scale_w))
-    padding = _padding(num_predictors)
+    padding = num_padding(num_predictors)
     data = Design(jnp.pad(X / scale_x, ((0, 0), (0, padding))), y / scale_y)
     bar = jnp.pad(bar, (0, padding), constant_values=1)
     path = _finish(data, bar, (scale_x, scale_y, scale_w), num_rows, lam_min, status, options)
@@ -103,8 +93,9 @@ def path_of_design(
 
 @partial(jax.jit, static_argnames="options")
 def path_of_gram(
-    gram: jax.Array, xty: jax.Array, num_rows: jax.Array, lam_min: jax.Array, options: Options
+    gram: jax.Array, xty: jax.Array, num_rows: jax.Array, lam_min: jax.Array, options: PathOptions
 ) -> LassoPath:
+    """The path of gram (predictors, predictors), xty (predictors,), of num_rows () rows, down to lam_min ()."""
     num_predictors = xty.shape[0]
     bad_argument = ~jnp.isfinite(gram).all() | ~(lam_min >= 0) | ~(num_rows > 0)
     status = _status(bad_argument, ~jnp.isfinite(xty).all())
@@ -112,9 +103,9 @@ def path_of_gram(
     num_rows = jnp.where(num_rows > 0, num_rows, 1)
 
     gram = (gram + gram.T) / 2
-    scale_x = _power_of_two(jnp.sqrt(jnp.abs(jax.lax.stop_gradient(gram)).max()))
-    scale_y = _power_of_two(xty / scale_x)
-    padding = _padding(num_predictors)
+    scale_x = power_of_two(jnp.sqrt(jnp.abs(jax.lax.stop_gradient(gram)).max()))
+    scale_y = power_of_two(xty / scale_x)
+    padding = num_padding(num_predictors)
     data = Gram(
         jnp.pad(gram / scale_x / scale_x, (0, padding)), jnp.pad(xty / scale_x / scale_y, (0, padding))
     )

@@ -20,6 +20,7 @@ from jax import lax
 
 from lassovae._numerics import dot
 from lassovae._status import Status
+from lassovae.lasso._active import gram_product, solve_active
 from lassovae.lasso._state import (
     RUNNING,
     Problem,
@@ -29,6 +30,7 @@ from lassovae.lasso._state import (
     correlate,
     correlate_active,
     empty_slot,
+    gather,
     is_active,
 )
 
@@ -61,7 +63,7 @@ def pivot(
     rows, inverse = walk.active_rows, walk.inverse
     slots = jnp.arange(walk.pull.shape[-1])
     ridge = problem.ridge[:, None]
-    joining = jax.vmap(lambda c, i: c[i])(problem.columns, joiner)
+    joining = gather(problem.columns, joiner)
     own = jnp.take_along_axis(inverse, dropped[..., None, None], axis=-2)[..., 0, :]
     on_active = apply_inverse(inverse, correlate_active(rows, joining))
     h = jnp.where(joins[..., None], on_active, own)
@@ -126,46 +128,10 @@ def pivot(
     return walk
 
 
-def renew_inverse(problem: Problem, walk: Walk) -> Walk:
-    """One Newton-Schulz step, H <- H (2 I - M H), which squares the error of the inverse, where it is below 1."""
-    eye = is_active(walk, problem)[..., None] * jnp.eye(walk.pull.shape[-1], dtype=walk.coef.dtype)
-    spanned = dot("dkmn,dkml->dknl", walk.active_rows, walk.inverse)
-    gram_inverse = dot("dkmn,dknl->dkml", walk.active_rows, spanned)
-    gram_inverse += problem.ridge[:, None, None, None] * walk.inverse
-    error = eye - jnp.where(is_active(walk, problem)[..., None], gram_inverse, 0)
-    converges = jnp.square(error).sum(axis=(-2, -1)) < 1
-    better = walk.inverse + dot("dkij,dkjl->dkil", walk.inverse, error)
-    return walk._replace(inverse=jnp.where(converges[..., None, None], better, walk.inverse))
-
-
-def gram_product(problem: Problem, walk: Walk, slot_values: jax.Array) -> jax.Array:
-    """M v: (designs, targets, slots)."""
-    product = correlate_active(walk.active_rows, combine(walk.active_rows, slot_values))
-    return product + problem.ridge[:, None, None] * slot_values
-
-
-def solve_active(problem: Problem, walk: Walk, rhs: jax.Array, refinements: int = 2) -> jax.Array:
-    """M^-1 rhs on the active slots, zero elsewhere: (designs, targets, slots).
-
-    `inverse` carries the rounding of all its rank-one terms; each refinement multiplies the error by
-    ||I - H M||. No LAPACK: the batched kernels of JAX's CPU runtime (seen with jaxlib 0.10.2) deadlock when two
-    of them run at once on a two-thread pool, and a library cannot know what else its caller's program runs.
-    """
-    rhs = jnp.where(is_active(walk, problem), rhs, 0)
-    x = apply_inverse(walk.inverse, rhs)
-    if not refinements:
-        return x
-
-    def refine(_: int, x: jax.Array) -> jax.Array:
-        return x + apply_inverse(walk.inverse, rhs - gram_product(problem, walk, x))
-
-    return lax.fori_loop(0, refinements, refine, x)
-
-
 def refresh(problem: Problem, walk: Walk) -> Walk:
     """Take the rounding of past events off: a Newton step on coefficients and direction, then all anew.
 
-    The coefficients of targets that have arrived stay as they are, however long others run.
+    Targets that have arrived stay as they are, however long others run.
     """
     rows, ridge = walk.active_rows, problem.ridge[:, None, None]
     residual = walk.target - combine(rows, walk.coef)
@@ -178,11 +144,12 @@ def refresh(problem: Problem, walk: Walk) -> Walk:
     both = correlate(problem.columns, jnp.concatenate([residual, fit_slope], axis=1))
     corr, slope = jnp.split(both, 2, axis=1)
     running = (walk.status == RUNNING)[..., None]
-    return walk._replace(
-        coef=jnp.where(running, coef, walk.coef),
-        direction=direction,
-        residual=residual,
-        fit_slope=fit_slope,
-        corr=corr,
-        slope=slope,
-    )
+    renewed = {
+        "coef": coef,
+        "direction": direction,
+        "residual": residual,
+        "fit_slope": fit_slope,
+        "corr": corr,
+        "slope": slope,
+    }
+    return walk._replace(**{name: jnp.where(running, x, getattr(walk, name)) for name, x in renewed.items()})

@@ -1,18 +1,4 @@
-"""solve_lasso: the lasso of many targets at given strengths, differentiable in design, targets, strength and weights.
-
-Reverse rule. On the last segment of the path the solution is b_A = M^-1 (X_A'y - C p) with M = X_A'X_A + n l2 I,
-C = n lam, and the active set A and signs s constant, pulls p_j = w_j s_j. So the derivative at fixed lam depends on
-that segment alone: the path is continuous and its earlier segments telescope. With g the cotangent of b,
-v_A = M^-1 g_A, v = 0 off A, and r = y - X b:
-
-    dy    = X v                          d b = M^-1 X_A' dy
-    dC    = -p'v_A                       d b = -M^-1 p dC
-    dw_j  = -C s_j v_j                   d b = -M^-1 C s dw
-    dl2   = -n b'v                       d b = -M^-1 b n dl2
-    dX    = r v' - (X v) b'              from  dM b + M db = dX_A'y:  M db = dX_A' r - X_A' dX_A b
-
-Over targets the last one is R V' - (X V) B': two matrix products, whatever the number of events.
-"""
+"""solve_lasso: the lasso of many targets at given strengths, with a derivative and a certificate."""
 
 from __future__ import annotations
 
@@ -25,13 +11,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from lassovae._errors import InputError
-from lassovae._numerics import dot
+from lassovae._numerics import power_of_two
 from lassovae._status import Status
-from lassovae.lasso._finish import finish
-from lassovae.lasso._homotopy import follow_path
-from lassovae.lasso._optimality import gap_from_parts, relative_to_zero
-from lassovae.lasso._pivot import solve_active
-from lassovae.lasso._state import Options, Walk, combine, correlate, make_problem
+from lassovae.lasso._rule import coef_on_path
+from lassovae.lasso._state import Options
 
 
 class LassoSolution(NamedTuple):
@@ -55,103 +38,6 @@ class LassoSolution(NamedTuple):
     kink_margin: jax.Array
 
 
-def _spread(values: jax.Array, index: jax.Array, num_predictors: int) -> jax.Array:
-    """Slot values to predictors: (designs, targets, slots) -> (designs, targets, predictors)."""
-
-    def one(v: jax.Array, i: jax.Array) -> jax.Array:
-        return jnp.zeros(num_predictors, v.dtype).at[i].add(v, mode="drop")
-
-    return jax.vmap(jax.vmap(one))(values, index)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(5,))
-def _coef_on_path(
-    X: jax.Array, Y: jax.Array, level: jax.Array, weights: jax.Array, ridge: jax.Array, options: Options
-) -> tuple[jax.Array, Walk]:
-    """Coefficients (designs, targets, predictors) at the levels given, and the ends of the walks."""
-    problem, free = make_problem(X, weights, ridge)
-    walk = follow_path(
-        problem,
-        jnp.swapaxes(Y, 1, 2),
-        level,
-        options,
-        free if options.weighted else None,
-    )
-    walk = finish(problem, walk, 4 * options.max_active, options.positive)
-    return _spread(walk.coef, walk.predictor, X.shape[2]), walk
-
-
-def _coef_fwd(X, Y, level, weights, ridge, options):
-    coef, walk = _coef_on_path(X, Y, level, weights, ridge, options)
-    # what the reverse rule does not read need not be kept
-    nothing = jnp.zeros(0, coef.dtype)
-    kept = walk._replace(corr=nothing, slope=nothing, fit_slope=nothing, direction=nothing, joined_at=nothing)
-    return (coef, walk), (X, weights, ridge, coef, kept)
-
-
-def _coef_bwd(options, residuals, cotangents):
-    X, weights, ridge, coef, walk = residuals
-    problem, _ = make_problem(X, weights, ridge)
-    cotangent = cotangents[0]  # the walk itself is not differentiable: its cotangent is not read
-    slots = jax.vmap(jax.vmap(lambda g, i: g.at[i].get(mode="fill", fill_value=0)))
-    v = solve_active(problem, walk, slots(cotangent, walk.predictor))
-    moved = combine(walk.active_rows, v)
-    V = _spread(v, walk.predictor, X.shape[2])
-    grad_X = dot("dkn,dkp->dnp", walk.residual, V) - dot("dkn,dkp->dnp", moved, coef)
-    at_lam = walk.status == Status.OK
-    grad_level = jnp.where(at_lam, -(walk.pull * v).sum(axis=-1), 0)
-    by_weight = -walk.level[..., None] * jnp.sign(walk.pull) * v
-    grad_weights = _spread(by_weight, walk.predictor, X.shape[2]).sum(axis=(0, 1))
-    grad_ridge = -(walk.coef * v).sum(axis=(1, 2))
-    return grad_X, jnp.swapaxes(moved, 1, 2), grad_level, grad_weights, grad_ridge
-
-
-_coef_on_path.defvjp(_coef_fwd, _coef_bwd)
-
-
-def _certificate(
-    X: jax.Array, weights: jax.Array, ridge: jax.Array, walk: Walk, positive: bool
-) -> tuple[jax.Array, jax.Array]:
-    """Relative duality gap and kink margin of every target, (designs, targets)."""
-    problem, _ = make_problem(X, weights, ridge)
-    start = correlate(problem.columns, walk.target)
-    size = (lambda c: c) if positive else jnp.abs
-    top = jnp.maximum((size(start) / problem.bar).max(axis=-1), 0)
-    level = jnp.minimum(walk.level, top)
-    shrunk = problem.ridge[:, None, None] * _spread(walk.coef, walk.predictor, walk.corr.shape[-1])
-    corr = walk.corr - shrunk
-    coef_corr = jnp.take_along_axis(corr, walk.predictor, axis=-1)
-    scaled = gap_from_parts(
-        jnp.square(walk.residual).sum(axis=-1) + problem.ridge[:, None] * jnp.square(walk.coef).sum(axis=-1),
-        (size(corr) / problem.bar).max(axis=-1),
-        (walk.coef * coef_corr).sum(axis=-1),
-        (walk.coef * walk.pull).sum(axis=-1),
-        level,
-        top,
-    )
-    gap = relative_to_zero(scaled, jnp.square(walk.target).sum(axis=-1))
-
-    # inactive predictors: how far below the level, at the speed with which they can meet it; active ones: the
-    # change of the level that zeroes them
-    direction = solve_active(problem, walk, walk.pull)
-    slope = correlate(problem.columns, combine(walk.active_rows, direction))
-    inactive = jax.vmap(jax.vmap(lambda c, i: c.at[i].set(0, mode="drop")))(walk.corr, walk.predictor)
-    safe_level = jnp.where(walk.level > 0, walk.level, 1)
-    bar = jnp.where(jnp.isinf(problem.bar), 1, problem.bar)
-    slack = (safe_level[..., None] * bar - size(inactive)) / (bar + jnp.abs(slope))
-    penalised = (walk.pull != 0) & (direction != 0)
-    travel = jnp.where(penalised, jnp.abs(walk.coef / jnp.where(penalised, direction, 1)), jnp.inf)
-    margin = jnp.minimum(slack.min(axis=-1), travel.min(axis=-1)) / safe_level
-    return gap, jnp.where(walk.level > 0, jnp.maximum(margin, 0), 0)
-
-
-def _power_of_two(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """A power of two near max|x| over `axes` (kept), 1 where x is zero: scaling by it is exact."""
-    largest = jax.lax.stop_gradient(jnp.abs(x).max(axis=axes, keepdims=True))
-    _, exponent = jnp.frexp(jnp.where(largest > 0, largest, 1))
-    return jnp.ldexp(jnp.ones_like(largest), exponent)
-
-
 @partial(jax.jit, static_argnames=("options",))
 def _solve_designs(
     X: jax.Array, Y: jax.Array, lam: jax.Array, weights: jax.Array, l2: jax.Array, *, options: Options
@@ -167,22 +53,21 @@ def _solve_designs(
         bad_argument |= (weights == 0).any()
     weights = jnp.where(weights >= 0, weights, 1)
 
-    scale_x, scale_y = _power_of_two(X, (1, 2)), _power_of_two(Y, (1,))
+    scale_x, scale_y = power_of_two(X, (1, 2)), power_of_two(Y, (1,))
     level = num_rows * jnp.where(bad_argument, jnp.inf, lam) / (scale_x[:, 0] * scale_y[:, 0])
     # far above any scaled lam_max, and finite
     level = jnp.minimum(level, jnp.sqrt(jnp.finfo(level.dtype).max))
     ridge = jnp.where(l2 >= 0, l2, 0) * num_rows / jnp.square(scale_x[:, 0, 0])
-    coef, walk = _coef_on_path(X / scale_x, Y / scale_y, level, weights, ridge, options)
+    coef, place = coef_on_path(X / scale_x, Y / scale_y, level, weights, ridge, options)
     coef = jnp.swapaxes(coef, 1, 2) * (scale_y / scale_x)
-    walk = jax.lax.stop_gradient(walk)
-    gap, margin = _certificate(*jax.lax.stop_gradient((X / scale_x, weights, ridge)), walk, options.positive)
+    place = jax.lax.stop_gradient(place)
 
-    overflows = (walk.status == Status.OK) & ~jnp.isfinite(coef).all(axis=1)
-    status = jnp.where(overflows, Status.ILL_CONDITIONED, walk.status)
+    overflows = (place.status == Status.OK) & ~jnp.isfinite(coef).all(axis=1)
+    status = jnp.where(overflows, Status.ILL_CONDITIONED, place.status)
     status = jnp.where(bad_target, Status.NON_FINITE, status)
     status = jnp.where(bad_argument, Status.BAD_ARGUMENT, status).astype(jnp.int32)
     unusable = bad_target | bad_argument
-    reached = jnp.where(walk.status == Status.OK, lam, walk.level * (scale_x * scale_y)[:, 0] / num_rows)
+    reached = jnp.where(place.status == Status.OK, lam, place.level * (scale_x * scale_y)[:, 0] / num_rows)
 
     def or_nan(x: jax.Array) -> jax.Array:
         return jnp.where(unusable, jnp.nan, x)
@@ -190,10 +75,10 @@ def _solve_designs(
     return LassoSolution(
         coef=jnp.where(unusable[:, None, :], jnp.nan, coef),
         status=status,
-        gap=or_nan(gap),
+        gap=or_nan(place.gap),
         lam_reached=or_nan(jax.lax.stop_gradient(reached)),
-        num_events=walk.num_events,
-        kink_margin=or_nan(margin),
+        num_events=place.num_events,
+        kink_margin=or_nan(place.kink_margin),
     )
 
 

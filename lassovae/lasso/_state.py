@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from lassovae._numerics import dot
-from lassovae._status import Status
 
-RUNNING = -1  # a target still above its level; never leaves this package
+# statuses that never leave this package: a target still above its level, and one that waits there for more slots
+RUNNING, CROWDED = -1, -2
 BLOCK = 64  # predictors are padded with columns of zeros to a multiple of this: see `_events.first_join`
 
 
@@ -45,8 +45,8 @@ class Problem(NamedTuple):
     ridge: jax.Array
 
 
-class Walk(NamedTuple):
-    """Where each target stands: the segment of its path that it has reached, at its level C."""
+class Place(NamedTuple):
+    """Where each target stands, as it is kept while others walk: the segment of its path at its level C."""
 
     target: jax.Array  # (designs, targets, rows), y
     predictor: jax.Array  # (designs, targets, slots) int32
@@ -54,17 +54,51 @@ class Walk(NamedTuple):
     joined_at: jax.Array  # (designs, targets, slots), level at which the predictor joined
     coef: jax.Array  # (designs, targets, slots), b on the active set
     direction: jax.Array  # (designs, targets, slots), d, its growth a unit of falling level
-    active_rows: jax.Array  # (designs, targets, slots, rows), columns of the design
-    inverse: jax.Array  # (designs, targets, slots, slots), an approximation of M^-1
+    inverse: (
+        jax.Array | None
+    )  # (designs, targets, slots, slots), an approximation of M^-1; None after the walk
     residual: jax.Array  # (designs, targets, rows), y - X b
-    fit_slope: jax.Array  # (designs, targets, rows), X d
-    corr: jax.Array  # (designs, targets, padded), X'(y - X b)
-    slope: jax.Array  # (designs, targets, padded), X'X d
+    top: jax.Array  # (designs, targets), C of the first join
     level: jax.Array  # (designs, targets), C
     level_end: jax.Array  # (designs, targets), C at which the path is to end
     noise: jax.Array  # (designs, targets), rounding error of a correlation
     status: jax.Array  # (designs, targets) int32
     num_events: jax.Array  # (designs, targets) int32
+    finished: jax.Array  # (designs, targets) bool, whether the end of the path has been refined and checked
+    suspect: jax.Array  # (designs, targets) bool, whether that check asks for a repair
+    gap: jax.Array  # (designs, targets), duality gap relative to ||y||^2 / 2
+    kink_margin: jax.Array  # (designs, targets), relative change of C that the active set survives
+
+
+class Support(NamedTuple):
+    """The active columns and the inverse of their Gram matrix: what a solve with it needs."""
+
+    predictor: jax.Array
+    active_rows: jax.Array
+    inverse: jax.Array
+
+
+class Walk(NamedTuple):
+    """A place, and what follows from it and the design: what an event changes."""
+
+    target: jax.Array
+    predictor: jax.Array
+    pull: jax.Array
+    joined_at: jax.Array
+    coef: jax.Array
+    direction: jax.Array
+    inverse: jax.Array
+    residual: jax.Array
+    top: jax.Array
+    level: jax.Array
+    level_end: jax.Array
+    noise: jax.Array
+    status: jax.Array
+    num_events: jax.Array
+    active_rows: jax.Array  # (designs, targets, slots, rows), columns of the design
+    fit_slope: jax.Array  # (designs, targets, rows), X d
+    corr: jax.Array  # (designs, targets, padded), X'(y - X b)
+    slope: jax.Array  # (designs, targets, padded), X'X d
 
 
 def combine(active_rows: jax.Array, slot_values: jax.Array) -> jax.Array:
@@ -95,9 +129,14 @@ def at_active(values: jax.Array, predictor: jax.Array) -> jax.Array:
     return jnp.take_along_axis(values, predictor, axis=-1)
 
 
-def is_active(walk: Walk, problem: Problem) -> jax.Array:
+def is_active(walk: Place | Support | Walk, problem: Problem) -> jax.Array:
     """(designs, targets, slots) bool, slots that hold a predictor."""
     return walk.predictor < problem.columns.shape[1] - 1
+
+
+def num_padding(num_predictors: int) -> int:
+    """Columns of zeros to add: at least one, up to a multiple of BLOCK."""
+    return BLOCK - num_predictors % BLOCK
 
 
 def make_problem(X: jax.Array, weights: jax.Array, ridge: jax.Array) -> tuple[Problem, jax.Array]:
@@ -109,7 +148,7 @@ def make_problem(X: jax.Array, weights: jax.Array, ridge: jax.Array) -> tuple[Pr
         ridge: (designs,).
     """
     num_predictors = X.shape[2]
-    extra = BLOCK - num_predictors % BLOCK
+    extra = num_padding(num_predictors)
     excluded = jnp.isinf(weights)
     columns = jnp.swapaxes(jnp.where(excluded, 0, X), 1, 2)
     columns = jnp.pad(columns, ((0, 0), (0, extra), (0, 0)))
@@ -123,88 +162,15 @@ def empty_slot(problem: Problem) -> int:
     return problem.columns.shape[1] - 1
 
 
-def start_walk(
-    problem: Problem, target: jax.Array, level_end: jax.Array, num_slots: int, positive: bool
-) -> Walk:
-    """Every target at the top of its path, with no active predictor.
-
-    Args:
-        problem: the problem.
-        target: (designs, targets, rows).
-        level_end: (designs, targets).
-        num_slots: of the arrays of the active set.
-        positive: whether negative correlations count.
-    """
-    corr = correlate(problem.columns, target)
-    shape = target.shape[:2]
-    slots = jnp.zeros((*shape, num_slots), target.dtype)
-    walk = Walk(
-        target=target,
-        predictor=jnp.full((*shape, num_slots), empty_slot(problem), jnp.int32),
-        pull=slots,
-        joined_at=slots,
-        coef=slots,
-        direction=slots,
-        active_rows=jnp.zeros((*shape, num_slots, target.shape[-1]), target.dtype),
-        inverse=jnp.zeros((*shape, num_slots, num_slots), target.dtype),
-        residual=target,
-        fit_slope=jnp.zeros_like(target),
-        corr=corr,
-        slope=jnp.zeros_like(corr),
-        level=jnp.zeros(shape, target.dtype),
-        level_end=level_end,
-        noise=_rounding(jnp.abs(corr).max(axis=-1), level_end),
-        status=jnp.full(shape, RUNNING, jnp.int32),
-        num_events=jnp.zeros(shape, jnp.int32),
-    )
-    return at_top(problem, walk, positive)
+def gather(columns: jax.Array, index: jax.Array) -> jax.Array:
+    """Columns of (designs, padded, rows) at (designs, ...) predictors: (designs, ..., rows)."""
+    return jax.vmap(lambda c, i: c[i])(columns, index)
 
 
-def _rounding(start: jax.Array, level_end: jax.Array) -> jax.Array:
-    """What a correlation may be off by; correlations are differences of products as large as those at the start.
+def spread(values: jax.Array, index: jax.Array, num_predictors: int) -> jax.Array:
+    """Slot values to predictors: (designs, targets, slots) -> (designs, targets, predictors)."""
 
-    A path that ends at the rounding itself is given more room: there every correlation meets the level.
-    """
-    eps = jnp.finfo(start.dtype).eps
-    return jnp.where(level_end > 256 * eps * start, 1, 32) * eps * start
+    def one(v: jax.Array, i: jax.Array) -> jax.Array:
+        return jnp.zeros(num_predictors, v.dtype).at[i].add(v, mode="drop")
 
-
-def at_top(problem: Problem, walk: Walk, positive: bool) -> Walk:
-    """Set the level to that of the first join; targets that end above it have nothing to walk."""
-    size = walk.corr if positive else jnp.abs(walk.corr)
-    top = jnp.maximum((size / problem.bar).max(axis=-1), 0)
-    # lam_max, given as lam, must be no less than itself: rows * (C / rows) is C but for its last bits
-    done = top * (1 - 8 * jnp.finfo(top.dtype).eps) <= walk.level_end
-    return walk._replace(
-        level=jnp.where(done, walk.level_end, top),
-        status=jnp.where(done, Status.OK, RUNNING).astype(jnp.int32),
-    )
-
-
-def widen(problem: Problem, walk: Walk, num_slots: int) -> Walk:
-    """The same walk with more empty slots."""
-    extra = num_slots - walk.pull.shape[-1]
-
-    def pad(x: jax.Array, axes: tuple[int, ...], value: float = 0) -> jax.Array:
-        widths = [(0, extra if axis in axes else 0) for axis in range(x.ndim)]
-        return jnp.pad(x, widths, constant_values=value)
-
-    return walk._replace(
-        predictor=pad(walk.predictor, (2,), empty_slot(problem)),
-        pull=pad(walk.pull, (2,)),
-        joined_at=pad(walk.joined_at, (2,)),
-        coef=pad(walk.coef, (2,)),
-        direction=pad(walk.direction, (2,)),
-        active_rows=pad(walk.active_rows, (2,)),
-        inverse=pad(walk.inverse, (2, 3)),
-    )
-
-
-def pick(walk: Walk, order: jax.Array) -> Walk:
-    """The targets of (designs, fewer) numbers."""
-    return jax.tree.map(lambda x: jax.vmap(lambda v, i: v[i])(x, order), walk)
-
-
-def put_back(walk: Walk, order: jax.Array, part: Walk) -> Walk:
-    """Undo `pick`."""
-    return jax.tree.map(lambda x, y: jax.vmap(lambda v, i, w: v.at[i].set(w))(x, order, y), walk, part)
+    return jax.vmap(jax.vmap(one))(values, index)

@@ -137,7 +137,8 @@ def var_window(seed, frames=64, nodes=96, order=5):
     return np.concatenate(lagged, axis=1), z[order:]
 
 
-SOLVER = ("_events", "_pivot", "_homotopy", "_finish", "_solve")  # in the order of their imports
+# in the order of their imports
+SOLVER = ("_active", "_events", "_pivot", "_check", "_finish", "_repair", "_homotopy", "_rule", "_solve")
 
 
 def broken_copy(monkeypatch, **pairs):
@@ -145,7 +146,7 @@ def broken_copy(monkeypatch, **pairs):
 
     Args:
         monkeypatch: pytest's, which forgets the copies afterwards.
-        pairs: for each of the files (events, pivot, homotopy, finish, solve) a list of (text, replacement).
+        pairs: for a file, as `pivot` for `_pivot.py`, a list of (text, replacement).
     """
     folder = Path(lassovae.lasso.__file__).parent
     for stem in SOLVER:

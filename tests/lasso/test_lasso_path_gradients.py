@@ -16,7 +16,7 @@ import lassovae.lasso._path_rule as rule
 from lassovae import Status
 from lassovae.lasso._path import lasso_path, lasso_path_gram, path_at
 from lassovae.lasso._path_data import Design
-from lassovae.lasso._path_rule import Options
+from lassovae.lasso._path_rule import PathOptions
 
 KNOTS = 60
 
@@ -150,7 +150,7 @@ def test_a_broken_rule_breaks_an_identity(x64, monkeypatch, rng, twin):
         def path_of(X, y, w):
             padded = Design(jnp.pad(X, ((0, 0), (0, 61))), y)
             bar = jnp.pad(w, (0, 61), constant_values=1)
-            path = copy.follow(padded, bar, jnp.asarray(0.0), Options(6, 3, False, False))
+            path = copy.follow(padded, bar, jnp.asarray(0.0), PathOptions(6, 3, False, False))
             last = jnp.minimum(jnp.arange(6), path.num_knots - 1)
             return path.levels[last], path.coefs[last, :3]
 

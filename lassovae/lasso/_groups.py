@@ -1,0 +1,84 @@
+"""Targets are worked on in groups: those that need it most, as many as the processor's caches hold.
+
+On a CPU a pass over many targets is bound by memory, and one over few by its own bookkeeping; an accelerator has
+no such limit and takes all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+GROUP = 96  # targets, over all designs, that a CPU works on at a time
+FEW = 32  # of one design: fewer do not pay
+
+Record = TypeVar("Record", bound=Any)
+
+
+def group_sizes(num_designs: int, num_targets: int) -> tuple[int, ...]:
+    """How many targets of each design go together, and how many of the last that are left."""
+    if jax.default_backend() != "cpu":
+        return (num_targets,)
+    largest = min(max(GROUP // num_designs, FEW), num_targets)
+    return (largest, FEW) if largest >= 2 * FEW else (largest,)
+
+
+def pick(record: Record, order: jax.Array) -> Record:
+    """The targets of (designs, fewer) numbers, of a record of arrays (designs, targets, ...)."""
+    return jax.tree.map(lambda x: jax.vmap(lambda v, i: v[i])(x, order), record)
+
+
+def put_back(record: Record, order: jax.Array, part: Record) -> Record:
+    """Undo `pick`."""
+    return jax.tree.map(lambda x, y: jax.vmap(lambda v, i, w: v.at[i].set(w))(x, order, y), record, part)
+
+
+def where_chosen(chosen: jax.Array, new: Record, old: Record) -> Record:
+    """The record with the chosen targets, (designs, targets) bool, renewed."""
+
+    def one(x: jax.Array, y: jax.Array) -> jax.Array:
+        return jnp.where(chosen.reshape(*chosen.shape, *(1,) * (x.ndim - 2)), x, y)
+
+    return jax.tree.map(one, new, old)
+
+
+def in_groups(
+    work: Callable[[Record], Record],
+    record: Record,
+    chosen: Callable[[Record], jax.Array],
+    sizes: tuple[int, ...],
+    turn: Callable[[Record], jax.Array] | None = None,
+) -> Record:
+    """Work on groups of targets until no target is chosen any more.
+
+    Args:
+        work: on a part of the record; must leave targets that are not chosen as they are.
+        record: of arrays (designs, targets, ...).
+        chosen: says for each target of a record, (designs, targets) bool, whether there is work left.
+        sizes: of the groups, falling; a smaller one is for when no more than so many are left.
+        turn: whose turn it is, (designs, targets): the lowest come first. None: in their order.
+    """
+    num_targets = jax.tree.leaves(record)[0].shape[1]
+
+    def left(record: Record) -> jax.Array:
+        return chosen(record).sum(axis=-1).max()
+
+    for size, smaller in zip(sizes, (*sizes[1:], 0), strict=True):
+
+        def one_group(record: Record, size: int = size) -> Record:
+            if size >= num_targets:
+                return work(record)
+            idle = ~chosen(record)
+            key = idle if turn is None else jnp.where(idle, jnp.iinfo(jnp.int32).max, turn(record))
+            order = jnp.argsort(key, axis=-1, stable=True)[:, :size]
+            return put_back(record, order, work(pick(record, order)))
+
+        def more(record: Record, smaller: int = smaller) -> jax.Array:
+            return left(record) > smaller
+
+        record = lax.while_loop(more, one_group, record)
+    return record
