@@ -7,7 +7,6 @@ from jax import lax
 
 from lassovae._status import Status
 from lassovae.lasso._check import (
-    SOUND,
     badness_of,
     certified,
     correlated,
@@ -50,10 +49,8 @@ def finish(problem: Problem, place: Place, positive: bool) -> Place:
     walk = correlated(problem, walk._replace(coef=jnp.where(at_zero, 0, walk.coef)))
     badness, excess = badness_of(problem, walk, positive)
     flips = has_wrong_sign(walk, towards(problem, walk)).any(axis=-1)
-    suspect = arrived & (flips | (excess > tolerance(problem, walk)) | ~(badness < SOUND))
-    status = jnp.where(arrived & ~(badness < SOUND), Status.ILL_CONDITIONED, place.status)
-    new = certified(problem, leave(place, walk), with_slope(problem, walk), positive)
-    new = new._replace(
-        status=status.astype(jnp.int32), suspect=suspect, finished=jnp.ones_like(place.finished)
-    )
+    new = certified(problem, leave(place, walk), with_slope(problem, walk), badness, positive)
+    unsound = new.status == Status.ILL_CONDITIONED
+    suspect = arrived & (flips | (excess > tolerance(problem, walk)) | unsound)
+    new = new._replace(suspect=suspect, finished=jnp.ones_like(place.finished))
     return where_chosen((place.status >= 0) & ~place.finished, new, place)

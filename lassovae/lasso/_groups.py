@@ -1,7 +1,7 @@
 """Targets are worked on in groups: those that need it most, as many as the processor's caches hold.
 
 On a CPU a pass over many targets is bound by memory, and one over few by its own bookkeeping; an accelerator has
-no such limit and takes all at once.
+no such limit and walks all at once. Which of them JAX would use is asked when a solve is traced.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-GROUP = 96  # targets, over all designs, that a CPU works on at a time
+GROUP = 96  # targets, over all designs, that a CPU works on at a time, but for the least of each design:
 FEW = 32  # of one design: fewer do not pay
 
 Record = TypeVar("Record", bound=Any)

@@ -102,17 +102,17 @@ def stage_capacities(max_active: int) -> tuple[int, ...]:
     return (*(stage for stage in STAGES if 2 * stage < last), last)
 
 
-def _admit_free(problem: Problem, place: Place, free: jax.Array, rank: int, positive: bool) -> Place:
+def _admit_free(problem: Problem, place: Place, free: jax.Array, options: Options) -> Place:
     """The predictors without a penalty enter first, and the path starts at their least-squares fit.
 
     One that depends on those before it stays out; so do all that come when the slots are full, with a status.
     """
     order = jnp.argsort(~free, stable=True)
     walk = resume(problem, place)
-    everyone, nobody = jnp.ones(walk.status.shape, bool), jnp.zeros(walk.status.shape, bool)
+    nobody = jnp.zeros(walk.status.shape, bool)
 
     def admit(i: jax.Array, walk: Walk) -> Walk:
-        has_room = everyone & (is_active(walk, problem).sum(axis=-1) < walk.pull.shape[-1])
+        has_room = is_active(walk, problem).sum(axis=-1) < options.max_active
         joiner = jnp.broadcast_to(order[i], walk.status.shape).astype(jnp.int32)
         no_pull, no_slot = jnp.zeros_like(walk.level), jnp.zeros_like(joiner)
         after = pivot(problem, walk, has_room, joiner, no_pull, nobody, no_slot, move_slopes=False)
@@ -123,9 +123,12 @@ def _admit_free(problem: Problem, place: Place, free: jax.Array, rank: int, posi
     residual = walk.target - combine(walk.active_rows, coef)
     corr = correlate(problem.columns, residual)
     place = leave(place, walk._replace(coef=coef, residual=residual))
-    place = at_top(problem, place, corr, positive)
-    num_slots = place.pull.shape[-1]
-    shut_out = (num_slots < rank) & (free.sum() > num_slots)
+    place = at_top(problem, place, corr, options.positive)
+    # those that depend on others are not missed
+    num_active = is_active(place, problem).sum(axis=-1)
+    shut_out = (
+        (num_active >= options.max_active) & (options.max_active < options.rank) & (free.sum() > num_active)
+    )
     status = jnp.where(shut_out, Status.MAX_ACTIVE, place.status)
     return place._replace(status=status.astype(jnp.int32))
 
@@ -187,6 +190,7 @@ def follow_path(
         capacities = capacities[-1:]
     place = start(problem, targets, level_end, capacities[0], options.positive)
     if free is not None:
-        place = _admit_free(problem, place, free, options.rank, options.positive)
+        place = _admit_free(problem, place, free, options)
     place = _stages(problem, place, capacities, options)
-    return repair(problem, place, 4 * options.max_active, options.positive)
+    # few slots are not worth a program of their own here
+    return repair(problem, place, capacities[1:] or capacities, options)

@@ -43,15 +43,18 @@ def _finish(
 ) -> LassoPath:
     """Follow the path of scaled data and undo the scaling."""
     scale_x, scale_y, scale_w = scales
-    to_lam = scale_x * scale_y / (scale_w * num_rows)
     huge = jnp.sqrt(jnp.finfo(bar.dtype).max)  # above any scaled level, and finite
     unusable = status != Status.OK
+    # multiplied one after the other, as in `_solve.py`
+    per_x, per_y, per_w = 1 / scale_x, 1 / scale_y, 1 / scale_w
+    end = lam_min * per_x * per_y * scale_w * num_rows
     # what cannot be solved costs nothing, and has finite derivatives
-    end = jnp.where(unusable | ~(lam_min < huge * to_lam), huge, lam_min / to_lam)
+    end = jnp.where(unusable | ~(end < huge), huge, end)
     knots = follow(data, bar, end, options)
     last = jnp.maximum(knots.num_knots - 1, 0)
     place = jnp.minimum(jnp.arange(options.max_knots), last)
-    lams, coefs = (knots.levels * to_lam)[place], knots.coefs[place] * (scale_y / scale_x)
+    lams = (knots.levels / num_rows * per_w * scale_x * scale_y)[place]
+    coefs = knots.coefs[place] * scale_y * per_x
     at_end = (place == last) & (knots.status == Status.OK)
     lams = jnp.where(at_end, lam_min, lams)  # to the last bit
     return LassoPath(
@@ -107,7 +110,8 @@ def path_of_gram(
     scale_y = power_of_two(xty / scale_x)
     padding = num_padding(num_predictors)
     data = Gram(
-        jnp.pad(gram / scale_x / scale_x, (0, padding)), jnp.pad(xty / scale_x / scale_y, (0, padding))
+        jnp.pad(gram * (1 / scale_x) * (1 / scale_x), (0, padding)),
+        jnp.pad(xty * (1 / scale_x) * (1 / scale_y), (0, padding)),
     )
     bar = jnp.ones_like(data.xty)
     scales = (scale_x, scale_y, jnp.ones_like(scale_x))

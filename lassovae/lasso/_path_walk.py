@@ -133,7 +133,7 @@ def _tolerable(trail: Trail) -> jax.Array:
 def _renewed(data: Design | Gram, trail: Trail) -> Trail:
     """Newton-Schulz steps, H <- H (2 I - M H): each squares the error of the inverse.
 
-    As many as it takes until the refinements of a solve reach full precision. No LAPACK, as in `_pivot.py`.
+    As many as it takes until the refinements of a solve reach full precision. No LAPACK, as in `_active.py`.
     """
     active = trail.predictor < _empty(trail)
     eye = active[:, None] * jnp.eye(active.shape[0], dtype=trail.coef.dtype)

@@ -87,11 +87,11 @@ def pivot(
     pivot_join = size(q, h)
     dependent = joins & ~(pivot_join > 16 * jnp.finfo(norm.dtype).eps * norm)
     joins &= ~dependent
-    pivot_drop = jnp.take_along_axis(own, dropped[..., None], axis=-1)[..., 0]
 
     def at_slot(values: jax.Array) -> jax.Array:
         return jnp.take_along_axis(values, dropped[..., None], axis=-1)[..., 0]
 
+    pivot_drop = at_slot(own)
     free = jnp.where(is_active(walk, problem), slots.shape[0], slots).min(axis=-1)
     enters = joins[..., None] & (slots == free[..., None])
     leaves = drops[..., None] & (slots == dropped[..., None])

@@ -109,3 +109,15 @@ def widen(problem: Problem, place: Place, num_slots: int) -> Place:
         direction=pad(place.direction),
         inverse=None if place.inverse is None else pad(place.inverse, 2),
     )
+
+
+def narrow(place: Place, num_slots: int) -> Place:
+    """The same places with fewer slots, the last of which are empty; without inverses."""
+    return place._replace(
+        predictor=place.predictor[..., :num_slots],
+        pull=place.pull[..., :num_slots],
+        joined_at=place.joined_at[..., :num_slots],
+        coef=place.coef[..., :num_slots],
+        direction=place.direction[..., :num_slots],
+        inverse=None,
+    )

@@ -34,8 +34,8 @@ from lassovae.lasso._state import (
     Support,
     combine,
     gather,
-    is_active,
     make_problem,
+    num_active_slots,
     spread,
 )
 
@@ -89,7 +89,7 @@ def _coef_bwd(options, saved, cotangents):
     cotangent = cotangents[0]  # the places themselves are not differentiable: their cotangent is not read
     on_slots = jax.vmap(jax.vmap(lambda g, i: g.at[i].get(mode="fill", fill_value=0)))
     g = on_slots(cotangent, place.predictor)
-    num_used = jnp.where(is_active(place, problem), jnp.arange(1, g.shape[-1] + 1), 0).max(axis=-1)
+    num_used = num_active_slots(problem, place)
     nobody = jnp.zeros(num_used.shape, bool)
     pulled = _Pulled(place.predictor, g, jnp.zeros_like(g), jnp.zeros_like(place.residual), nobody)
     fewer = 0
@@ -104,8 +104,8 @@ def _coef_bwd(options, saved, cotangents):
     v = pulled.v
     V = spread(v, place.predictor, X.shape[2])
     grad_X = dot("dkn,dkp->dnp", place.residual, V) - dot("dkn,dkp->dnp", pulled.moved, coef)
-    at_lam = place.status == Status.OK
-    grad_level = jnp.where(at_lam, -(place.pull * v).sum(axis=-1), 0)
+    capped = (place.status == Status.MAX_ACTIVE) | (place.status == Status.MAX_EVENTS)
+    grad_level = jnp.where(capped, 0, -(place.pull * v).sum(axis=-1))
     by_weight = -place.level[..., None] * jnp.sign(place.pull) * v
     grad_weights = spread(by_weight, place.predictor, X.shape[2]).sum(axis=(0, 1))
     grad_ridge = -(place.coef * v).sum(axis=(1, 2))

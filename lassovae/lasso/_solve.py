@@ -44,7 +44,8 @@ def _solve_designs(
 ) -> LassoSolution:
     """Everything on arrays: X (designs, rows, predictors), Y (designs, rows, targets), lam (designs, targets)."""
     num_rows = X.shape[1]
-    bad_design = ~jnp.isfinite(X).all(axis=(1, 2))[:, None] | ~(weights >= 0).all() | ~(l2 >= 0)
+    bad_design = ~jnp.isfinite(X).all(axis=(1, 2))[:, None] | ~(weights >= 0).all()
+    bad_design |= ~(l2 >= 0) | jnp.isinf(l2)
     bad_argument = bad_design | jnp.isnan(lam) | (lam < 0)
     bad_target = ~jnp.isfinite(Y).all(axis=1)
     X = jnp.where(bad_design[..., None], 0, X)
@@ -53,13 +54,17 @@ def _solve_designs(
         bad_argument |= (weights == 0).any()
     weights = jnp.where(weights >= 0, weights, 1)
 
+    # multiplied one after the other: products of scales under- and overflow where the data themselves do not, and
+    # two divisions in turn XLA makes into one by such a product
     scale_x, scale_y = power_of_two(X, (1, 2)), power_of_two(Y, (1,))
-    level = num_rows * jnp.where(bad_argument, jnp.inf, lam) / (scale_x[:, 0] * scale_y[:, 0])
-    # far above any scaled lam_max, and finite
-    level = jnp.minimum(level, jnp.sqrt(jnp.finfo(level.dtype).max))
-    ridge = jnp.where(l2 >= 0, l2, 0) * num_rows / jnp.square(scale_x[:, 0, 0])
-    coef, place = coef_on_path(X / scale_x, Y / scale_y, level, weights, ridge, options)
-    coef = jnp.swapaxes(coef, 1, 2) * (scale_y / scale_x)
+    scale_w = power_of_two(jnp.where(jnp.isinf(weights), 0, weights))
+    per_x, per_y, per_w = 1 / scale_x, 1 / scale_y, 1 / scale_w
+    huge = jnp.sqrt(jnp.finfo(X.dtype).max)  # above any scaled lam_max, and finite
+    level = jnp.where(bad_argument, jnp.inf, lam) * per_x[:, 0] * per_y[:, 0] * scale_w * num_rows
+    ridge = jnp.where(l2 >= 0, l2, 0) * per_x[:, 0, 0] * per_x[:, 0, 0] * num_rows
+    level, ridge = jnp.minimum(level, huge), jnp.minimum(ridge, huge)
+    coef, place = coef_on_path(X * per_x, Y * per_y, level, weights * per_w, ridge, options)
+    coef = jnp.swapaxes(coef, 1, 2) * scale_y * per_x
     place = jax.lax.stop_gradient(place)
 
     overflows = (place.status == Status.OK) & ~jnp.isfinite(coef).all(axis=1)
@@ -67,7 +72,8 @@ def _solve_designs(
     status = jnp.where(bad_target, Status.NON_FINITE, status)
     status = jnp.where(bad_argument, Status.BAD_ARGUMENT, status).astype(jnp.int32)
     unusable = bad_target | bad_argument
-    reached = jnp.where(place.status == Status.OK, lam, place.level * (scale_x * scale_y)[:, 0] / num_rows)
+    capped = (place.status == Status.MAX_ACTIVE) | (place.status == Status.MAX_EVENTS)
+    reached = jnp.where(capped, place.level / num_rows * per_w * scale_x[:, 0] * scale_y[:, 0], lam)
 
     def or_nan(x: jax.Array) -> jax.Array:
         return jnp.where(unusable, jnp.nan, x)
@@ -203,20 +209,20 @@ def solve_lasso(
 
     Status:
         OK; MAX_ACTIVE, MAX_EVENTS: a cap stopped the path, the solution at `lam_reached` is returned, raise the
-        cap or lam; ILL_CONDITIONED: the active columns are dependent to working precision, use float64 or raise
-        lam; NON_FINITE: this target holds NaN or Inf and is returned as NaN, the others are untouched;
+        cap or lam; ILL_CONDITIONED: the active columns are dependent to working precision, or the gap is above the
+        cube root of its rounding: use float64, centre the data or raise lam; NON_FINITE: this target holds NaN or Inf and is returned as NaN, the others are untouched;
         BAD_ARGUMENT: what an eager call raises, found under tracing.
 
     Differentiation:
         Reverse mode in X, Y, lam, weights and l2, for `coef` only; the other fields carry no gradient. The
         coefficients are piecewise smooth: at a kink, where a predictor is about to join or drop, the derivative
         is that of the segment just walked. For lam >= lam_max it is exactly 0. Where a cap stopped the path,
-        `lam_reached` is held constant. Forward mode is not defined, and refused by JAX with a TypeError.
+        `lam_reached` is held constant; so are weights of 0 and inf. Forward mode is not defined, and refused by JAX with a TypeError.
 
     Complexity:
-        As many passes as the longest path has events, each 2 rows predictors targets operations for the targets
-        still running; the gradient costs two matrix products of rows x predictors x targets, and its memory,
-        targets x max_active x (rows + max_active), does not grow with the number of events.
+        2 rows predictors operations an event and target, and some of active x (rows + active); memory of targets x
+        (predictors + max_active^2). The gradient costs two matrix products of rows x predictors x targets and an
+        inverse of active^3 a target; what it keeps, a few numbers a coefficient, does not grow with the events.
 
     Example:
         >>> import numpy as np

@@ -36,7 +36,7 @@ class Problem(NamedTuple):
     Attributes:
         columns: (designs, padded, rows), the transposed design, then at least one column of zeros.
         bar: (padded,) correlation a unit of level at which each predictor joins: the weight of its |b_j|; inf
-            where it is free (and active from the start), 1 where its column is zero.
+            where it is free (and active from the start), 1 where it is excluded or padding.
         ridge: (designs,), rows * l2.
     """
 
@@ -132,6 +132,11 @@ def at_active(values: jax.Array, predictor: jax.Array) -> jax.Array:
 def is_active(walk: Place | Support | Walk, problem: Problem) -> jax.Array:
     """(designs, targets, slots) bool, slots that hold a predictor."""
     return walk.predictor < problem.columns.shape[1] - 1
+
+
+def num_active_slots(problem: Problem, place: Place) -> jax.Array:
+    """How many slots there are up to the last one that is occupied: (designs, targets)."""
+    return jnp.where(is_active(place, problem), jnp.arange(1, place.pull.shape[-1] + 1), 0).max(axis=-1)
 
 
 def num_padding(num_predictors: int) -> int:

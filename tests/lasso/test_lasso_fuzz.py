@@ -17,7 +17,7 @@ def problems(seed, dtype):
         X = rng.normal(size=(DESIGNS, ROWS, PREDICTORS))
         Y = rng.normal(size=(DESIGNS, ROWS, TARGETS))
         kind = rng.integers(0, 8, size=DESIGNS)
-        far = 9 if dtype == np.float32 else 75  # beyond it squares overflow
+        far = 18 if dtype == np.float32 else 150  # beyond it the coefficients, or lam, overflow
         X[kind == 1] *= 10.0 ** rng.uniform(-far, far, size=((kind == 1).sum(), 1, 1))
         X[kind == 2] *= 10.0 ** rng.uniform(-4, 4, size=((kind == 2).sum(), 1, PREDICTORS))
         X[kind == 3, :, 4:] = X[kind == 3, :, :3] * rng.choice([-1.0, 1.0], size=((kind == 3).sum(), 1, 3))
@@ -55,14 +55,18 @@ def test_ten_thousand_strange_problems(dtype):
     assert set(np.unique(status)) <= {Status.OK, Status.ILL_CONDITIONED, Status.NON_FINITE}
     good = status == Status.OK
     assert np.isfinite(coef.swapaxes(1, 2)[good]).all()
-    # kind 5, columns equal to five digits, squares to a condition number of 1e12: what cannot be solved says so
-    posed = np.broadcast_to((kind != 5)[:, None], good.shape) & finite
+    # kind 5, columns equal to five digits, squares to a condition number of 1e12, and columns of eight orders of
+    # magnitude (kind 2) are beyond single precision: what cannot be solved says so
+    beyond = (5,) if dtype == np.float64 else (2, 5)
+    posed = ~np.isin(kind, beyond)[:, None] & finite
     assert (good & posed).sum() >= posed.sum() - 2
     assert (good & finite).sum() >= 0.99 * finite.sum()
     if dtype == np.float64:
-        assert (gap[good & posed] <= 1e-9).all()
+        # columns of eight orders of magnitude (kind 2): the exact solution, rounded, has a gap of up to 2e-9
+        bound = np.where(kind == 2, 1e-8, 1e-9)[:, None]
+        assert (gap <= bound)[good & posed].all()
     else:
-        # columns of eight orders of magnitude (kind 2) and lam far below lam_max are beyond single precision
-        single = good & posed & (kind != 2)[:, None] & (ratio >= 1e-3)
+        # so is lam far below lam_max
+        single = good & posed & (ratio >= 1e-3)
         assert (gap[single] <= 2e-5).all()
         assert np.median(gap[single]) <= 1e-6

@@ -145,6 +145,21 @@ def test_a_broken_target_leaves_the_others_bit_identical(wide, dtype, value):
     np.testing.assert_array_equal(solution.num_events[others], plain.num_events[others])
 
 
+@pytest.mark.parametrize("num_broken", [1, 100])
+def test_broken_targets_leave_many_others_bit_identical(num_broken):
+    """Enough targets for several groups, so that who is in a group with whom changes."""
+    X, Y = (a.astype(np.float32) for a in ref.gaussian(40, 40, 120, 130))
+    broken = Y.copy()
+    broken[17, ::-1][:num_broken] = np.nan
+    left = ~np.isnan(broken).any(axis=0)
+    assert (~left).sum() == num_broken
+    lam = 1e-3 * np.abs(X.T @ Y).max(axis=0) / 40
+    plain, solution = (solve_lasso(X, y, lam) for y in (Y, broken))
+    for field in ("coef", "gap", "lam_reached", "kink_margin", "status", "num_events"):
+        got, expected = (np.asarray(getattr(s, field))[..., left] for s in (solution, plain))
+        np.testing.assert_array_equal(got, expected, err_msg=field)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_target_does_not_see_how_long_others_run(wide, dtype):
     """Two targets keep their lam; the others stop at once, or walk their whole path through every stage."""
