@@ -22,9 +22,9 @@ class Status(IntEnum):
 
 
 REMEDY = {
-    Status.MAX_EVENTS: "the event cap was reached; the last knot is returned: raise max_events (max_knots of a path) or lam",
+    Status.MAX_EVENTS: "the event cap was reached; the last knot is returned: raise max_events (or max_knots) or lam",
     Status.MAX_ACTIVE: "the active-set cap was reached; the last knot is returned: raise max_active or lam",
-    Status.ILL_CONDITIONED: "beyond the working precision, as with dependent columns: use float64, centre the data or raise lam",
+    Status.ILL_CONDITIONED: "beyond working precision (dependent columns?): use float64, centre the data or raise lam",
     Status.NON_FINITE: "the data of this target hold NaN or Inf: clean them, or leave the target out",
     Status.BAD_ARGUMENT: "NaN or Inf in the design, or lam, weights or l2 negative, NaN or not usable together",
 }

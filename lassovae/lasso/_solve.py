@@ -210,14 +210,16 @@ def solve_lasso(
     Status:
         OK; MAX_ACTIVE, MAX_EVENTS: a cap stopped the path, the solution at `lam_reached` is returned, raise the
         cap or lam; ILL_CONDITIONED: the active columns are dependent to working precision, or the gap is above the
-        cube root of its rounding: use float64, centre the data or raise lam; NON_FINITE: this target holds NaN or Inf and is returned as NaN, the others are untouched;
+        cube root of its rounding: use float64, centre the data or raise lam; NON_FINITE: this target holds NaN or
+        Inf and is returned as NaN, the others are untouched;
         BAD_ARGUMENT: what an eager call raises, found under tracing.
 
     Differentiation:
         Reverse mode in X, Y, lam, weights and l2, for `coef` only; the other fields carry no gradient. The
         coefficients are piecewise smooth: at a kink, where a predictor is about to join or drop, the derivative
         is that of the segment just walked. For lam >= lam_max it is exactly 0. Where a cap stopped the path,
-        `lam_reached` is held constant; so are weights of 0 and inf. Forward mode is not defined, and refused by JAX with a TypeError.
+        `lam_reached` is held constant; so are weights of 0 and inf. Forward mode is not defined, and
+        refused by JAX with a TypeError.
 
     Complexity:
         2 rows predictors operations an event and target, and some of active x (rows + active); memory of targets x
