@@ -11,9 +11,7 @@ from lassovae.lasso._certificate import certificate
 from lassovae.lasso._compensated import residual_of
 from lassovae.lasso._state import Place, Problem, Walk, combine, correlate, correlate_active, is_active
 
-SOUND = (
-    100.0  # violation of the optimality conditions, in units of `tolerance`, from which the status says so
-)
+SOUND = 100.0  # violation of the optimality conditions, in units of `tolerance`, that a status of OK allows
 
 
 def missed(problem: Problem, walk: Walk) -> jax.Array:

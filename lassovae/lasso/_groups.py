@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-GROUP = 96  # targets, over all designs, that a CPU works on at a time, but for the least of each design:
-FEW = 32  # of one design: fewer do not pay
+GROUP = 96  # targets, over all designs, that a CPU works on at a time
+FEW = 32  # targets of one design: fewer do not pay, however many designs there are
 
 Record = TypeVar("Record", bound=Any)
 

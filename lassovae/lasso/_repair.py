@@ -143,7 +143,8 @@ def repair(problem: Problem, place: Place, capacities: tuple[int, ...], options:
 
         def some(part: Place, num_slots: int = num_slots) -> Place:
             few = _repair_some(problem, narrow(part, num_slots), options)
-            return widen(problem, few, part.pull.shape[-1])
+            # the others of the group may occupy slots that this has cut off
+            return where_chosen(part.suspect, widen(problem, few, part.pull.shape[-1]), part)
 
         place = in_groups(
             some, place._replace(suspect=mine), chosen=lambda part: part.suspect, sizes=(TOGETHER,)

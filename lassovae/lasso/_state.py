@@ -54,9 +54,7 @@ class Place(NamedTuple):
     joined_at: jax.Array  # (designs, targets, slots), level at which the predictor joined
     coef: jax.Array  # (designs, targets, slots), b on the active set
     direction: jax.Array  # (designs, targets, slots), d, its growth a unit of falling level
-    inverse: (
-        jax.Array | None
-    )  # (designs, targets, slots, slots), an approximation of M^-1; None after the walk
+    inverse: jax.Array | None  # (designs, targets, slots, slots), near M^-1; None after the walk
     residual: jax.Array  # (designs, targets, rows), y - X b
     top: jax.Array  # (designs, targets), C of the first join
     level: jax.Array  # (designs, targets), C
