@@ -19,12 +19,12 @@ FEW = 32  # targets of one design: fewer do not pay, however many designs there 
 Record = TypeVar("Record", bound=Any)
 
 
-def group_sizes(num_designs: int, num_targets: int) -> tuple[int, ...]:
-    """How many targets of each design go together, and how many of the last that are left."""
+def group_size(num_designs: int, num_targets: int) -> int:
+    """How many targets of each design go together: about as many in each group."""
     if jax.default_backend() != "cpu":
-        return (num_targets,)
-    largest = min(max(GROUP // num_designs, FEW), num_targets)
-    return (largest, FEW) if largest >= 2 * FEW else (largest,)
+        return num_targets
+    num_groups = -(-num_targets // max(GROUP // num_designs, FEW))
+    return -(-num_targets // num_groups)
 
 
 def pick(record: Record, order: jax.Array) -> Record:
@@ -50,7 +50,7 @@ def in_groups(
     work: Callable[[Record], Record],
     record: Record,
     chosen: Callable[[Record], jax.Array],
-    sizes: tuple[int, ...],
+    size: int,
     turn: Callable[[Record], jax.Array] | None = None,
 ) -> Record:
     """Work on groups of targets until no target is chosen any more.
@@ -59,26 +59,17 @@ def in_groups(
         work: on a part of the record; must leave targets that are not chosen as they are.
         record: of arrays (designs, targets, ...).
         chosen: says for each target of a record, (designs, targets) bool, whether there is work left.
-        sizes: of the groups, falling; a smaller one is for when no more than so many are left.
+        size: targets of each design in a group.
         turn: whose turn it is, (designs, targets): the lowest come first. None: in their order.
     """
     num_targets = jax.tree.leaves(record)[0].shape[1]
 
-    def left(record: Record) -> jax.Array:
-        return chosen(record).sum(axis=-1).max()
+    def one_group(record: Record) -> Record:
+        if size >= num_targets:
+            return work(record)
+        idle = ~chosen(record)
+        key = idle if turn is None else jnp.where(idle, jnp.iinfo(jnp.int32).max, turn(record))
+        order = jnp.argsort(key, axis=-1, stable=True)[:, :size]
+        return put_back(record, order, work(pick(record, order)))
 
-    for size, smaller in zip(sizes, (*sizes[1:], 0), strict=True):
-
-        def one_group(record: Record, size: int = size) -> Record:
-            if size >= num_targets:
-                return work(record)
-            idle = ~chosen(record)
-            key = idle if turn is None else jnp.where(idle, jnp.iinfo(jnp.int32).max, turn(record))
-            order = jnp.argsort(key, axis=-1, stable=True)[:, :size]
-            return put_back(record, order, work(pick(record, order)))
-
-        def more(record: Record, smaller: int = smaller) -> jax.Array:
-            return left(record) > smaller
-
-        record = lax.while_loop(more, one_group, record)
-    return record
+    return lax.while_loop(lambda record: chosen(record).any(), one_group, record)

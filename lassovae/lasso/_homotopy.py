@@ -29,7 +29,7 @@ from lassovae._status import Status
 from lassovae.lasso._active import solve_active
 from lassovae.lasso._events import next_event
 from lassovae.lasso._finish import finish
-from lassovae.lasso._groups import group_sizes, in_groups
+from lassovae.lasso._groups import group_size, in_groups
 from lassovae.lasso._pivot import pivot, refresh
 from lassovae.lasso._places import at_top, leave, resume, start, widen
 from lassovae.lasso._repair import repair
@@ -135,19 +135,19 @@ def _admit_free(problem: Problem, place: Place, free: jax.Array, options: Option
 
 def _stages(problem: Problem, place: Place, capacities: tuple[int, ...], options: Options) -> Place:
     """Walk and finish all targets, those that need more slots with more of them; the inverses are let go."""
-    sizes = group_sizes(*place.status.shape)
+    size = group_size(*place.status.shape)
     place = in_groups(
         lambda part: _stretch(problem, part, options),
         place,
         chosen=lambda part: part.status == RUNNING,
-        sizes=sizes,
+        size=size,
         turn=lambda part: part.num_events,
     )
     place = in_groups(
         lambda part: finish(problem, part, options.positive),
         place,
         chosen=lambda part: (part.status >= 0) & ~part.finished,
-        sizes=sizes[:1],
+        size=size,
     )
     if len(capacities) == 1:
         return place._replace(inverse=None)

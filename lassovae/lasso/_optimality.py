@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from lassovae._numerics import dot
+from lassovae.lasso._arguments import common_dtype
 from lassovae.lasso._state import correlate, make_problem
 
 
@@ -26,7 +27,7 @@ def as_columns(y: ArrayLike) -> tuple[jax.Array, bool]:
 
 def _floating(*arrays: ArrayLike) -> list[jax.Array]:
     """Arrays of one floating dtype, float32 for integers: lam would be cut to an integer with them."""
-    dtype = jnp.promote_types(jnp.result_type(*arrays), jnp.float32)
+    dtype = common_dtype(*arrays)
     return [jnp.asarray(array, dtype) for array in arrays]
 
 

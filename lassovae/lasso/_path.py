@@ -8,32 +8,28 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from lassovae._errors import InputError
+from lassovae.lasso._arguments import (
+    as_weights,
+    check_cap,
+    check_finite,
+    check_not_negative,
+    common_dtype,
+    is_known,
+)
 from lassovae.lasso._path_rule import PathOptions
 from lassovae.lasso._path_units import LassoPath, path_of_design, path_of_gram
 
 
-def _known(value: object) -> bool:
-    return not isinstance(value, jax.core.Tracer)
-
-
-def _check_lam_min(lam_min: jax.Array) -> None:
-    if lam_min.ndim > 0:
-        raise InputError(f"lam_min {lam_min.shape} must be a number")
-    if _known(lam_min) and not lam_min >= 0:
-        raise InputError(f"lam_min={np.asarray(lam_min)} must be at least 0 and not NaN")
-
-
-def _check_finite(name: str, values: jax.Array) -> None:
-    if _known(values) and not np.isfinite(np.asarray(values)).all():
-        count = int((~np.isfinite(np.asarray(values))).sum())
-        raise InputError(
-            f"{name} holds {count} NaN or Inf of {values.size} entries: clean or mask them first"
-        )
+def _as_lam_min(lam_min: ArrayLike, dtype: jnp.dtype) -> jax.Array:
+    end = jnp.asarray(lam_min, dtype)
+    if end.ndim > 0:
+        raise InputError(f"lam_min {end.shape} must be a number")
+    check_not_negative("lam_min", lam_min)
+    return end
 
 
 def _num_knots(max_knots: int | None, rank: int) -> int:
-    if max_knots is not None and max_knots < 1:
-        raise InputError(f"max_knots={max_knots} must be at least 1, or None for 8 min(rows, predictors) + 2")
+    check_cap("max_knots", max_knots, "8 min(rows, predictors) + 2")
     return 8 * rank + 2 if max_knots is None else max_knots
 
 
@@ -99,25 +95,13 @@ def lasso_path(
         raise InputError(
             f"X {X.shape} must be (rows, predictors) and y {y.shape} (rows,), neither of them empty"
         )
-    dtype = jnp.promote_types(jnp.promote_types(X.dtype, y.dtype), jnp.float32)
-    lam_min = jnp.asarray(lam_min, dtype)
-    _check_lam_min(lam_min)
-    _check_finite("the design X", X)
-    any_free = False
-    if weights is None:
-        weights = jnp.ones(X.shape[1], dtype)
-    else:
-        weights = jnp.asarray(weights, dtype)
-        if weights.shape != X.shape[1:]:
-            raise InputError(f"weights {weights.shape} must be one a predictor, {X.shape[1:]}")
-        if _known(weights) and not np.asarray(weights >= 0).all():
-            raise InputError("weights must be at least 0 and not NaN")
-        any_free = not _known(weights) or not np.asarray(weights > 0).all()
-        if _known(weights) and any_free and positive:
-            raise InputError("weights of 0 leave predictors free: not together with positive=True")
+    dtype = common_dtype(X, y)
+    end = _as_lam_min(lam_min, dtype)
+    check_finite("the design X", X)
+    penalty, free = as_weights(weights, X.shape[1], dtype, positive)
     rank = min(X.shape)
-    options = PathOptions(_num_knots(max_knots, rank), rank, positive, any_free)
-    return path_of_design(X.astype(dtype), y.astype(dtype), lam_min, weights, options)
+    options = PathOptions(_num_knots(max_knots, rank), rank, positive, free)
+    return path_of_design(X.astype(dtype), y.astype(dtype), end, penalty, options)
 
 
 def lasso_path_gram(
@@ -168,15 +152,14 @@ def lasso_path_gram(
         raise InputError(
             f"gram {gram.shape} must be (predictors, predictors) and xty {xty.shape} (predictors,)"
         )
-    dtype = jnp.promote_types(jnp.promote_types(gram.dtype, xty.dtype), jnp.float32)
-    lam_min, num_rows = jnp.asarray(lam_min, dtype), jnp.asarray(num_rows, dtype)
-    _check_lam_min(lam_min)
-    _check_finite("gram", gram)
-    if num_rows.ndim > 0 or (_known(num_rows) and not num_rows > 0):
+    dtype = common_dtype(gram, xty)
+    end, rows = _as_lam_min(lam_min, dtype), jnp.asarray(num_rows, dtype)
+    check_finite("gram", gram)
+    if rows.ndim > 0 or (is_known(num_rows) and not np.asarray(num_rows) > 0):
         raise InputError(f"num_rows={num_rows} must be a number above 0")
     rank = xty.shape[0]
     options = PathOptions(_num_knots(max_knots, rank), rank, positive, False)
-    return path_of_gram(gram.astype(dtype), xty.astype(dtype), num_rows, lam_min, options)
+    return path_of_gram(gram.astype(dtype), xty.astype(dtype), rows, end, options)
 
 
 @jax.jit

@@ -146,8 +146,6 @@ def repair(problem: Problem, place: Place, capacities: tuple[int, ...], options:
             # the others of the group may occupy slots that this has cut off
             return where_chosen(part.suspect, widen(problem, few, part.pull.shape[-1]), part)
 
-        place = in_groups(
-            some, place._replace(suspect=mine), chosen=lambda part: part.suspect, sizes=(TOGETHER,)
-        )
+        place = in_groups(some, place._replace(suspect=mine), chosen=lambda part: part.suspect, size=TOGETHER)
         todo, fewer = todo & ~mine, num_slots
     return place

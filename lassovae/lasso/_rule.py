@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from lassovae._numerics import dot
 from lassovae._status import Status
 from lassovae.lasso._active import invert, solve_active
-from lassovae.lasso._groups import group_sizes, in_groups
+from lassovae.lasso._groups import group_size, in_groups
 from lassovae.lasso._homotopy import follow_path, stage_capacities
 from lassovae.lasso._state import (
     Options,
@@ -48,7 +48,7 @@ def coef_on_path(
 ) -> tuple[jax.Array, Place]:
     """Coefficients (designs, targets, predictors) at the levels given, and the ends of the paths."""
     problem, free = make_problem(X, weights, ridge)
-    place = follow_path(problem, jnp.swapaxes(Y, 1, 2), level, options, free if options.weighted else None)
+    place = follow_path(problem, jnp.swapaxes(Y, 1, 2), level, options, free if options.free else None)
     return spread(place.coef, place.predictor, X.shape[2]), place
 
 
@@ -98,7 +98,7 @@ def _coef_bwd(options, saved, cotangents):
             partial(_pull, problem, num_slots=capacity),
             pulled._replace(todo=(num_used > fewer) & (num_used <= capacity)),
             chosen=lambda part: part.todo,
-            sizes=(min(TOGETHER, *group_sizes(*nobody.shape)),),
+            size=min(TOGETHER, group_size(*nobody.shape)),
         )
         fewer = capacity
     v = pulled.v

@@ -13,6 +13,14 @@ from jax.typing import ArrayLike
 from lassovae._errors import InputError
 from lassovae._numerics import power_of_two
 from lassovae._status import Status
+from lassovae.lasso._arguments import (
+    as_weights,
+    check_cap,
+    check_finite,
+    check_not_negative,
+    common_dtype,
+    is_known,
+)
 from lassovae.lasso._rule import coef_on_path
 from lassovae.lasso._state import Options
 
@@ -88,21 +96,6 @@ def _solve_designs(
     )
 
 
-def _check_values(X: jax.Array, lam: jax.Array, weights: jax.Array, l2: jax.Array) -> None:
-    """Reject what cannot be solved; under tracing values are unknown and become a status instead."""
-    for name, value in (("lam", lam), ("l2", l2), ("weights", weights)):
-        if not isinstance(value, jax.core.Tracer) and not (np.asarray(value) >= 0).all():
-            bad = np.asarray(value)[~(np.asarray(value) >= 0)].ravel()[0]
-            raise InputError(f"{name}={bad} must be at least 0 and not NaN")
-    if not isinstance(l2, jax.core.Tracer) and not np.isfinite(np.asarray(l2)):
-        raise InputError(f"l2={l2} must be finite")
-    if not isinstance(X, jax.core.Tracer) and not np.isfinite(np.asarray(X)).all():
-        count = int((~np.isfinite(np.asarray(X))).sum())
-        raise InputError(
-            f"the design X holds {count} NaN or Inf of {X.size} entries: clean or mask them first"
-        )
-
-
 def solve_lasso_designs(
     X: ArrayLike,
     Y: ArrayLike,
@@ -135,41 +128,36 @@ def solve_lasso_designs(
             f"X {X.shape} must be (designs, rows, predictors) and Y {Y.shape} (designs, rows, targets), "
             "none of them empty"
         )
-    dtype = jnp.promote_types(jnp.promote_types(X.dtype, Y.dtype), jnp.float32)
-    lam, ridge = jnp.asarray(lam, dtype), jnp.asarray(l2, dtype)
+    dtype = common_dtype(X, Y)
+    strength, ridge = jnp.asarray(lam, dtype), jnp.asarray(l2, dtype)
     shape = (Y.shape[0], Y.shape[2])
-    if lam.ndim > 2 or any(s not in (1, t) for s, t in zip(lam.shape[::-1], shape[::-1], strict=False)):
-        raise InputError(f"lam {lam.shape} must be a number or one a target, {shape[1:]}")
+    if strength.ndim > 2 or any(
+        s not in (1, t) for s, t in zip(strength.shape[::-1], shape[::-1], strict=False)
+    ):
+        raise InputError(f"lam {strength.shape} must be a number or one a target, {shape[1:]}")
     num_predictors = X.shape[2]
-    penalty = jnp.ones(num_predictors, dtype) if weights is None else jnp.asarray(weights, dtype)
-    if penalty.shape != (num_predictors,):
-        raise InputError(f"weights {penalty.shape} must be one a predictor, {(num_predictors,)}")
+    penalty, free = as_weights(weights, num_predictors, dtype, positive)
     if ridge.ndim:
         raise InputError(f"l2 {ridge.shape} must be a number")
-    _check_values(X, lam, penalty, ridge)
-    free = (
-        weights is not None and not isinstance(penalty, jax.core.Tracer) and (np.asarray(penalty) == 0).any()
-    )
-    if positive and free:
-        raise InputError(
-            "positive=True bounds every coefficient, so weights may not be 0: give a small weight"
-        )
-    for name, value in (("max_active", max_active), ("max_events", max_events)):
-        if value is not None and value < 1:
-            raise InputError(f"{name}={value} must be at least 1, or None for the largest that can be needed")
-    # of what the caller gave: under jit every jnp array is traced, a constant too
-    no_ridge = not isinstance(l2, jax.core.Tracer) and float(np.asarray(l2)) == 0
+    check_not_negative("lam", lam)
+    check_not_negative("l2", l2)
+    if is_known(l2) and not np.isfinite(np.asarray(l2)):
+        raise InputError(f"l2={l2} must be finite")
+    check_finite("the design X", X)
+    check_cap("max_active", max_active, "the largest that can be needed")
+    check_cap("max_events", max_events, "the largest that can be needed")
+    no_ridge = is_known(l2) and float(np.asarray(l2)) == 0
     rank = min(X.shape[1:]) if no_ridge else num_predictors
     options = Options(
         max_active=rank if max_active is None else min(max_active, rank),
         max_events=8 * rank if max_events is None else max_events,
         rank=rank,
         positive=positive,
-        weighted=weights is not None,
+        free=free,
         ridged=not no_ridge,
     )
     return _solve_designs(
-        X.astype(dtype), Y.astype(dtype), jnp.broadcast_to(lam, shape), penalty, ridge, options=options
+        X.astype(dtype), Y.astype(dtype), jnp.broadcast_to(strength, shape), penalty, ridge, options=options
     )
 
 

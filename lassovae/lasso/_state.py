@@ -26,7 +26,7 @@ class Options(NamedTuple):
     max_events: int
     rank: int  # active predictors that no path exceeds
     positive: bool = False  # coefficients may not be negative
-    weighted: bool = False  # weights were given: some may be zero
+    free: bool = False  # some weights may be zero
     ridged: bool = False  # l2 may be other than zero
 
 
