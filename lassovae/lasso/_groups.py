@@ -60,7 +60,7 @@ def in_groups(
         record: of arrays (designs, targets, ...).
         chosen: says for each target of a record, (designs, targets) bool, whether there is work left.
         size: targets of each design in a group.
-        turn: whose turn it is, (designs, targets): the lowest come first. None: in their order.
+        turn: whose turn it is, (designs, targets) floats: the lowest come first. None: in their order.
     """
     num_targets = jax.tree.leaves(record)[0].shape[1]
 
@@ -68,7 +68,7 @@ def in_groups(
         if size >= num_targets:
             return work(record)
         idle = ~chosen(record)
-        key = idle if turn is None else jnp.where(idle, jnp.iinfo(jnp.int32).max, turn(record))
+        key = idle if turn is None else jnp.where(idle, jnp.inf, turn(record))
         order = jnp.argsort(key, axis=-1, stable=True)[:, :size]
         return put_back(record, order, work(pick(record, order)))
 

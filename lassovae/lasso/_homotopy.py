@@ -141,7 +141,7 @@ def _stages(problem: Problem, place: Place, capacities: tuple[int, ...], options
         place,
         chosen=lambda part: part.status == RUNNING,
         size=size,
-        turn=lambda part: part.num_events,
+        turn=lambda part: part.level_end / part.level,  # those with the longest way first
     )
     place = in_groups(
         lambda part: finish(problem, part, options.positive),
