@@ -218,7 +218,9 @@ def draw(rows: list[Row]):
                 for index, (name, color) in enumerate(colors.items()):
                     part = [row for row in rows if (row.rule, row.dtype) == (name, dtype)]
                     events = [row.events_max for row in part]
-                    looks = {"color": color, "marker": timing.MARKERS[index], "markersize": 3}
+                    size = 6 if name == "unrolled" else 3  # what lies on it is seen
+                    looks = {"color": color, "marker": timing.MARKERS[index], "markersize": size}
+                    looks |= {"zorder": 2 if name == "unrolled" else 3}
                     for (field, _), dashes in ((solid, "-"), (dotted, ":")):
                         values = [scale * getattr(row, field) for row in part]
                         ax.plot(

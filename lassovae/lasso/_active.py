@@ -68,7 +68,9 @@ def invert(problem: Problem, walk: Supported) -> Supported:
     # 1 where there is no column: it stays by itself
     a = jnp.where(eye == 1, 1, gram * scales)
     first_u, first_v = turn(a[..., 0, :], 0)
-    swept, _, _ = lax.fori_loop(0, size, sweep, (a, first_u, first_v))
+    # sweeping an empty slot changes nothing, and most are empty where paths are short
+    used = jnp.where(square > 0, jnp.arange(1, size + 1), 0).max()
+    swept, _, _ = lax.fori_loop(0, used, sweep, (a, first_u, first_v))
     return walk._replace(inverse=(2 * eye - swept) * scales)
 
 

@@ -94,12 +94,12 @@ def _stretch(problem: Problem, place: Place, options: Options) -> Place:
 
 
 def stage_capacities(max_active: int) -> tuple[int, ...]:
-    """The slot counts walked in turn, each more than twice the one before, the last one enough for max_active.
+    """The slot counts walked in turn, each at least twice the one before, the last one enough for max_active.
 
     All are multiples of the first: the CPU's products then sum in the same order in every stage.
     """
     last = -(-max(max_active, 1) // STAGES[0]) * STAGES[0]
-    return (*(stage for stage in STAGES if 2 * stage < last), last)
+    return (*(stage for stage in STAGES if 2 * stage <= last), last)
 
 
 def _admit_free(problem: Problem, place: Place, free: jax.Array, options: Options) -> Place:

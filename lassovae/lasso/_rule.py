@@ -59,6 +59,7 @@ class _Pulled(NamedTuple):
     cotangent: jax.Array  # (designs, targets, slots), g on the active set
     v: jax.Array  # (designs, targets, slots), M^-1 g
     moved: jax.Array  # (designs, targets, rows), X_A v
+    num_used: jax.Array  # (designs, targets) int32, slots up to the last active predictor
     todo: jax.Array  # (designs, targets) bool
 
 
@@ -91,13 +92,16 @@ def _coef_bwd(options, saved, cotangents):
     g = on_slots(cotangent, place.predictor)
     num_used = num_active_slots(problem, place)
     nobody = jnp.zeros(num_used.shape, bool)
-    pulled = _Pulled(place.predictor, g, jnp.zeros_like(g), jnp.zeros_like(place.residual), nobody)
+    pulled = _Pulled(place.predictor, g, jnp.zeros_like(g), jnp.zeros_like(place.residual), num_used, nobody)
     fewer = 0
     for capacity in stage_capacities(g.shape[-1]):
         pulled = in_groups(
             partial(_pull, problem, num_slots=capacity),
             pulled._replace(todo=(num_used > fewer) & (num_used <= capacity)),
             chosen=lambda part: part.todo,
+            turn=lambda part: (
+                part.num_used
+            ),  # the slots of a group that are swept are those of its largest set
             size=min(TOGETHER, group_size(*nobody.shape)),
         )
         fewer = capacity
