@@ -4,6 +4,11 @@ import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # read when jax is imported, so before the imports below
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Most of the suite's time goes into compiling: what has not changed since the last run is taken from there.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", os.path.join(os.path.dirname(__file__), "..", ".jax_cache")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 from collections.abc import Iterator
 from pathlib import Path
