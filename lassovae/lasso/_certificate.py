@@ -19,6 +19,7 @@ def certificate(problem: Problem, walk: Walk, positive: bool) -> tuple[jax.Array
     scaled = gap_from_parts(
         jnp.square(walk.residual).sum(axis=-1) + problem.ridge[:, None] * jnp.square(walk.coef).sum(axis=-1),
         (size(corr) / problem.bar).max(axis=-1),
+        (size(corr) * problem.own_unit[:, None]).max(axis=-1),
         (walk.coef * coef_corr).sum(axis=-1),
         (walk.coef * walk.pull).sum(axis=-1),
         level,

@@ -42,18 +42,25 @@ def correlated(problem: Problem, walk: Walk) -> Walk:
 
 
 def excess_of(problem: Problem, walk: Walk, positive: bool) -> jax.Array:
-    """By how much the correlations of inactive predictors pass their bound, (designs, targets, padded)."""
+    """By how much the correlations of inactive predictors pass their bound, (designs, targets, padded).
+
+    Beyond what rounding makes of the bound, and with every column as long as the longest: the correlations of a
+    small column have a small rounding error, and by that of a large one it would be missed.
+    """
     size = walk.corr if positive else jnp.abs(walk.corr)
+    eps = jnp.finfo(size.dtype).eps
     bound = walk.level[..., None] * jnp.where(jnp.isinf(problem.bar), 0, problem.bar)
-    excess = jnp.where(jnp.isinf(problem.bar), -jnp.inf, size - bound)
+    excess = (size - bound * (1 + 8 * eps)) * problem.own_unit[:, None]
+    excess = jnp.where(jnp.isinf(problem.bar), -jnp.inf, excess)
     return jax.vmap(jax.vmap(lambda e, i: e.at[i].set(-jnp.inf)))(excess, walk.predictor)
 
 
 def tolerance(problem: Problem, walk: Walk) -> jax.Array:
     """Excess of a correlation over its bound that is taken for rounding: (designs, targets)."""
     eps = jnp.finfo(walk.level.dtype).eps
-    squares = jnp.square(problem.columns).sum(axis=-1).max(axis=-1)
-    spread = eps * squares[:, None] * jnp.sqrt(jnp.square(walk.coef).sum(axis=-1))
+    largest = jnp.sqrt(jnp.square(problem.columns).sum(axis=-1).max(axis=-1))
+    parts = jnp.square(walk.active_rows).sum(axis=-1) * jnp.square(walk.coef)
+    spread = eps * largest[:, None] * jnp.sqrt(parts.sum(axis=-1))
     # float32 residuals are compensated, so that less than the rounding of a product is left; that of the coefficients
     # is a bound seldom reached; at the end of a path nothing is left to find in either
     product = (1 / 16 if eps > 1e-10 else 8) * walk.noise

@@ -14,25 +14,41 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from lassovae._errors import InputError
 from lassovae._numerics import dot
-from lassovae.lasso._arguments import common_dtype
-from lassovae.lasso._state import correlate, make_problem
+from lassovae.lasso._arguments import as_design, as_real, check_not_negative, common_dtype
+from lassovae.lasso._state import Problem, correlate, make_problem
 
 
-def as_columns(y: ArrayLike) -> tuple[jax.Array, bool]:
-    """View (rows,) as (rows, 1); also say whether it was a vector."""
-    y = jnp.asarray(y)
-    return (y[:, None], True) if y.ndim == 1 else (y, False)
+def _problem(X: ArrayLike, Y: ArrayLike) -> tuple[jax.Array, jax.Array, bool]:
+    """Design, targets as (rows, targets), and whether there was one target only; float32 for integers."""
+    X, Y = as_design("X", X, "Y", Y)
+    dtype = common_dtype(X, Y)
+    return X.astype(dtype), (Y[:, None] if Y.ndim == 1 else Y).astype(dtype), Y.ndim == 1
 
 
-def _floating(*arrays: ArrayLike) -> list[jax.Array]:
-    """Arrays of one floating dtype, float32 for integers: lam would be cut to an integer with them."""
-    dtype = common_dtype(*arrays)
-    return [jnp.asarray(array, dtype) for array in arrays]
+def _solution(
+    X: jax.Array, Y: jax.Array, vector: bool, coef: ArrayLike, lam: ArrayLike
+) -> tuple[jax.Array, jax.Array]:
+    """Coefficients (predictors, targets), and levels (targets,)."""
+    b, strength = as_real("coef", coef, X.dtype), as_real("lam", lam, X.dtype)
+    expected = X.shape[1:] if vector else (X.shape[1], Y.shape[1])
+    if b.shape != expected:
+        raise InputError(f"coef {b.shape} must be one a predictor and target of X and Y, {expected}")
+    if strength.shape not in ((), (1,), Y.shape[1:]):
+        raise InputError(f"lam {strength.shape} must be a number or one a target, {Y.shape[1:]}")
+    check_not_negative("lam", lam)
+    return b.reshape(X.shape[1], -1), jnp.broadcast_to(strength * X.shape[0], Y.shape[1:])
+
+
+def _unweighted(X: jax.Array) -> tuple[Problem, jax.Array]:
+    return make_problem(X[None], jnp.ones(X.shape[1], X.dtype), jnp.zeros(1, X.dtype))
 
 
 def lam_max(X: ArrayLike, Y: ArrayLike) -> jax.Array:
     """Smallest lam at which every coefficient is zero: max_j |x_j'y| / rows.
+
+    With weights it is max_j |x_j'y| / (rows weights_j), with positive=True without the absolute value.
 
     Args:
         X: (rows, predictors).
@@ -40,6 +56,9 @@ def lam_max(X: ArrayLike, Y: ArrayLike) -> jax.Array:
 
     Returns:
         () or (targets,).
+
+    Raises:
+        InputError: shapes that do not fit.
 
     Differentiation:
         In X and Y; at ties the gradient is shared among the maximisers.
@@ -49,10 +68,9 @@ def lam_max(X: ArrayLike, Y: ArrayLike) -> jax.Array:
         >>> print(float(lam_max(np.eye(2), np.array([3.0, -1.0]))))
         1.5
     """
-    X, Y = _floating(X, Y)
-    Y, vector = as_columns(Y)
+    X, Y, vector = _problem(X, Y)
     # by the product that the solver takes, so that lam = lam_max is not below it by rounding
-    problem, _ = make_problem(X[None], jnp.ones(X.shape[1], X.dtype), jnp.zeros(1, X.dtype))
+    problem, _ = _unweighted(X)
     largest = jnp.abs(correlate(problem.columns, Y.T[None])[0]).max(axis=-1) / X.shape[0]
     return largest[0] if vector else largest
 
@@ -60,6 +78,7 @@ def lam_max(X: ArrayLike, Y: ArrayLike) -> jax.Array:
 def gap_from_parts(
     residual_square: jax.Array,
     corr_max: jax.Array,
+    corr_own: jax.Array,
     coef_corr: jax.Array,
     coef_abs: jax.Array,
     level: jax.Array,
@@ -68,10 +87,11 @@ def gap_from_parts(
     """Rows times the duality gap, from sums over one target's rows and predictors.
 
     At lam = 0 the only feasible multiple of r is 0 unless X'r vanishes; there, correlations within rounding of
-    zero (relative to those at b = 0) count as zero.
+    zero (relative to those at b = 0) count as zero: `corr_own` is their maximum with every column as long as the
+    longest, so that those of a small column are not lost beside a large one's.
     """
     rounding = 1e3 * jnp.finfo(residual_square.dtype).eps * level_start
-    solved = (level == 0) & (corr_max <= rounding)
+    solved = (level == 0) & (corr_own <= rounding)
     alpha = jnp.where((corr_max <= level) | solved, 1.0, level / jnp.where(corr_max > 0, corr_max, 1.0))
     slack = jnp.where(solved, 0.0, level * coef_abs - alpha * coef_corr)
     return 0.5 * (1 - alpha) ** 2 * residual_square + jnp.maximum(slack, 0)
@@ -80,7 +100,8 @@ def gap_from_parts(
 def duality_gap(X: ArrayLike, Y: ArrayLike, coef: ArrayLike, lam: ArrayLike) -> jax.Array:
     """Duality gap of the lasso relative to the objective at zero coefficients, ||y||^2 / (2 rows).
 
-    An upper bound on how far the objective at `coef` is above the optimum; 0 only at an optimum.
+    An upper bound on how far the objective at `coef` is above the optimum; 0 only at an optimum. For the lasso
+    without weights, ridge or sign constraint; with them, see `LassoSolution.gap`.
 
     Args:
         X: (rows, predictors).
@@ -91,6 +112,9 @@ def duality_gap(X: ArrayLike, Y: ArrayLike, coef: ArrayLike, lam: ArrayLike) -> 
     Returns:
         () or (targets,), at least 0; 0 where y = 0 and coef = 0.
 
+    Raises:
+        InputError: shapes that do not fit; lam < 0 or NaN.
+
     Differentiation:
         Not meant to be differentiated.
 
@@ -100,16 +124,16 @@ def duality_gap(X: ArrayLike, Y: ArrayLike, coef: ArrayLike, lam: ArrayLike) -> 
         >>> print(float(duality_gap(X, y, np.array([2.0, 0.0]), 0.5)))
         0.0
     """
-    X, Y, coef = _floating(X, Y, coef)
-    Y, vector = as_columns(Y)
-    b, _ = as_columns(coef)
+    X, Y, vector = _problem(X, Y)
+    b, level = _solution(X, Y, vector, coef, lam)
+    problem, _ = _unweighted(X)
     residual = Y - dot("np,pk->nk", X, b)
     corr = dot("np,nk->pk", X, residual)
-    level = jnp.broadcast_to(jnp.asarray(lam, Y.dtype) * X.shape[0], Y.shape[1:])
     level_start = jnp.abs(dot("np,nk->pk", X, Y)).max(axis=0)
     scaled = gap_from_parts(
         jnp.square(residual).sum(axis=0),
         jnp.abs(corr).max(axis=0),
+        (jnp.abs(corr) * problem.own_unit[0, : X.shape[1], None]).max(axis=0),
         (b * corr).sum(axis=0),
         jnp.abs(b).sum(axis=0),
         level,
@@ -139,6 +163,9 @@ def kkt_violation(X: ArrayLike, Y: ArrayLike, coef: ArrayLike, lam: ArrayLike) -
     Returns:
         () or (targets,), at least 0; absolute where y is orthogonal to every predictor.
 
+    Raises:
+        InputError: shapes that do not fit; lam < 0 or NaN.
+
     Differentiation:
         Not meant to be differentiated.
 
@@ -147,11 +174,9 @@ def kkt_violation(X: ArrayLike, Y: ArrayLike, coef: ArrayLike, lam: ArrayLike) -
         >>> print(float(kkt_violation(np.eye(2), np.array([3.0, -1.0]), np.array([2.0, 0.0]), 0.5)))
         0.0
     """
-    X, Y, coef = _floating(X, Y, coef)
-    Y, vector = as_columns(Y)
-    b, _ = as_columns(coef)
+    X, Y, vector = _problem(X, Y)
+    b, level = _solution(X, Y, vector, coef, lam)
     corr = dot("np,nk->pk", X, Y - dot("np,pk->nk", X, b))
-    level = jnp.broadcast_to(jnp.asarray(lam, Y.dtype) * X.shape[0], Y.shape[1:])
     off = jnp.where(b != 0, jnp.abs(corr - level * jnp.sign(b)), jnp.maximum(jnp.abs(corr) - level, 0))
     start = jnp.abs(dot("np,nk->pk", X, Y)).max(axis=0)
     worst = off.max(axis=0) / jnp.where(start > 0, start, 1.0)

@@ -9,9 +9,11 @@ from jax.typing import ArrayLike
 
 from lassovae._errors import InputError
 from lassovae.lasso._arguments import (
+    as_real,
     as_weights,
-    check_cap,
+    cap,
     check_finite,
+    check_flag,
     check_not_negative,
     common_dtype,
     is_known,
@@ -21,7 +23,7 @@ from lassovae.lasso._path_units import LassoPath, path_of_design, path_of_gram
 
 
 def _as_lam_min(lam_min: ArrayLike, dtype: jnp.dtype) -> jax.Array:
-    end = jnp.asarray(lam_min, dtype)
+    end = as_real("lam_min", lam_min, dtype)
     if end.ndim > 0:
         raise InputError(f"lam_min {end.shape} must be a number")
     check_not_negative("lam_min", lam_min)
@@ -29,8 +31,7 @@ def _as_lam_min(lam_min: ArrayLike, dtype: jnp.dtype) -> jax.Array:
 
 
 def _num_knots(max_knots: int | None, rank: int) -> int:
-    check_cap("max_knots", max_knots, "8 min(rows, predictors) + 2")
-    return 8 * rank + 2 if max_knots is None else max_knots
+    return cap("max_knots", max_knots, 8 * rank + 2, "8 min(rows, predictors) + 2")
 
 
 def lasso_path(
@@ -90,7 +91,7 @@ def lasso_path(
         Osborne, Presnell and Turlach (2000); Efron et al. (2004), Annals of Statistics 32; the number of knots:
         Mairal and Yu (2012), ICML.
     """
-    X, y = jnp.asarray(X), jnp.asarray(y)
+    X, y = as_real("X", X), as_real("y", y)
     if X.ndim != 2 or y.shape != X.shape[:1] or 0 in X.shape:
         raise InputError(
             f"X {X.shape} must be (rows, predictors) and y {y.shape} (rows,), neither of them empty"
@@ -98,6 +99,7 @@ def lasso_path(
     dtype = common_dtype(X, y)
     end = _as_lam_min(lam_min, dtype)
     check_finite("the design X", X)
+    check_flag("positive", positive)
     penalty, free = as_weights(weights, X.shape[1], dtype, positive)
     rank = min(X.shape)
     options = PathOptions(_num_knots(max_knots, rank), rank, positive, free)
@@ -147,16 +149,17 @@ def lasso_path_gram(
         >>> print(path.lams[: int(path.num_knots)])
         [1.5 0.5 0. ]
     """
-    gram, xty = jnp.asarray(gram), jnp.asarray(xty)
+    gram, xty = as_real("gram", gram), as_real("xty", xty)
     if xty.ndim != 1 or gram.shape != xty.shape * 2 or 0 in xty.shape:
         raise InputError(
             f"gram {gram.shape} must be (predictors, predictors) and xty {xty.shape} (predictors,)"
         )
     dtype = common_dtype(gram, xty)
-    end, rows = _as_lam_min(lam_min, dtype), jnp.asarray(num_rows, dtype)
+    end, rows = _as_lam_min(lam_min, dtype), as_real("num_rows", num_rows, dtype)
     check_finite("gram", gram)
-    if rows.ndim > 0 or (is_known(num_rows) and not np.asarray(num_rows) > 0):
-        raise InputError(f"num_rows={num_rows} must be a number above 0")
+    check_flag("positive", positive)
+    if rows.ndim > 0 or (is_known(num_rows) and not 0 < np.asarray(num_rows) < np.inf):
+        raise InputError(f"num_rows={num_rows} must be a finite number above 0")
     rank = xty.shape[0]
     options = PathOptions(_num_knots(max_knots, rank), rank, positive, False)
     return path_of_gram(gram.astype(dtype), xty.astype(dtype), rows, end, options)

@@ -14,9 +14,12 @@ from lassovae._errors import InputError
 from lassovae._numerics import power_of_two
 from lassovae._status import Status
 from lassovae.lasso._arguments import (
+    as_design,
+    as_real,
     as_weights,
-    check_cap,
+    cap,
     check_finite,
+    check_flag,
     check_not_negative,
     common_dtype,
     is_known,
@@ -122,14 +125,14 @@ def solve_lasso_designs(
     Raises, Status, Differentiation, Complexity:
         As in `solve_lasso`.
     """
-    X, Y = jnp.asarray(X), jnp.asarray(Y)
+    X, Y = as_real("X", X), as_real("Y", Y)
     if X.ndim != 3 or Y.ndim != 3 or X.shape[:2] != Y.shape[:2] or 0 in X.shape + Y.shape:
         raise InputError(
             f"X {X.shape} must be (designs, rows, predictors) and Y {Y.shape} (designs, rows, targets), "
             "none of them empty"
         )
     dtype = common_dtype(X, Y)
-    strength, ridge = jnp.asarray(lam, dtype), jnp.asarray(l2, dtype)
+    strength, ridge = as_real("lam", lam, dtype), as_real("l2", l2, dtype)
     shape = (Y.shape[0], Y.shape[2])
     if strength.ndim > 2 or any(
         s not in (1, t) for s, t in zip(strength.shape[::-1], shape[::-1], strict=False)
@@ -144,13 +147,12 @@ def solve_lasso_designs(
     if is_known(l2) and not np.isfinite(np.asarray(l2)):
         raise InputError(f"l2={l2} must be finite")
     check_finite("the design X", X)
-    check_cap("max_active", max_active, "the largest that can be needed")
-    check_cap("max_events", max_events, "the largest that can be needed")
+    check_flag("positive", positive)
     no_ridge = is_known(l2) and float(np.asarray(l2)) == 0
     rank = min(X.shape[1:]) if no_ridge else num_predictors
     options = Options(
-        max_active=rank if max_active is None else min(max_active, rank),
-        max_events=8 * rank if max_events is None else max_events,
+        max_active=min(cap("max_active", max_active, rank, "the largest that can be needed"), rank),
+        max_events=cap("max_events", max_events, 8 * rank, "the largest that can be needed"),
         rank=rank,
         positive=positive,
         free=free,
@@ -224,9 +226,7 @@ def solve_lasso(
         Osborne, Presnell and Turlach (2000); Efron et al. (2004), Annals of Statistics 32. The rule for ties
         and for dependent columns is described in `lassovae/lasso/_events.py`.
     """
-    X, Y = jnp.asarray(X), jnp.asarray(Y)
-    if X.ndim != 2 or Y.ndim not in (1, 2) or X.shape[0] != Y.shape[0]:
-        raise InputError(f"X {X.shape} must be (rows, predictors) and Y {Y.shape} (rows,) or (rows, targets)")
+    X, Y = as_design("X", X, "Y", Y)
     vector = Y.ndim == 1
     if vector and jnp.ndim(lam) > 0:
         raise InputError(f"lam {jnp.shape(lam)} must be a number when Y is one target")

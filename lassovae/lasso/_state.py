@@ -35,12 +35,15 @@ class Problem(NamedTuple):
 
     Attributes:
         columns: (designs, padded, rows), the transposed design, then at least one column of zeros.
+        own_unit: (designs, padded), the norm of the largest column over that of each; 1 for columns of zeros. So
+            much smaller is the rounding of a correlation.
         bar: (padded,) correlation a unit of level at which each predictor joins: the weight of its |b_j|; inf
             where it is free (and active from the start), 1 where it is excluded or padding.
         ridge: (designs,), rows * l2.
     """
 
     columns: jax.Array
+    own_unit: jax.Array
     bar: jax.Array
     ridge: jax.Array
 
@@ -157,7 +160,10 @@ def make_problem(X: jax.Array, weights: jax.Array, ridge: jax.Array) -> tuple[Pr
     columns = jnp.pad(columns, ((0, 0), (0, extra), (0, 0)))
     free = jnp.pad(weights == 0, (0, extra))
     bar = jnp.pad(jnp.where(excluded, 1, weights), (0, extra), constant_values=1)
-    return Problem(columns, jnp.where(free, jnp.inf, bar), ridge), free
+    norm = jnp.sqrt(jnp.square(columns).sum(axis=-1))
+    largest = norm.max(axis=-1, keepdims=True)
+    own_unit = jnp.where(norm > 0, largest / jnp.where(norm > 0, norm, 1), 1)
+    return Problem(columns, own_unit, jnp.where(free, jnp.inf, bar), ridge), free
 
 
 def empty_slot(problem: Problem) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lassovae import Status
-from lassovae.lasso import lasso_path, solve_lasso
+from lassovae.lasso import duality_gap, lasso_path, path_at, solve_lasso
 
 SOLVE = jax.jit(solve_lasso, static_argnames=("max_active", "positive"))
 
@@ -85,3 +85,55 @@ def test_an_infinite_ridge_is_a_bad_argument_under_tracing():
     found = jax.jit(lambda l2: solve_lasso(X, Y, 0.1, l2=l2))(jnp.inf)
     np.testing.assert_array_equal(found.status, Status.BAD_ARGUMENT)
     assert np.isnan(found.coef).all()
+
+
+@pytest.mark.parametrize("scale", [1e4, 1e6, 1e9])
+def test_a_small_column_is_not_lost_beside_a_large_one(scale, rng):
+    """In single precision the rounding of the large column's correlations is above all that the small one has."""
+    small, large = rng.normal(size=(2, 50))
+    X = np.stack([large * scale, small], axis=1).astype(np.float32)
+    y = (small + 1.5 * large + 0.01 * rng.normal(size=50)).astype(np.float32)
+    expected = np.linalg.lstsq(X.astype(float) / [scale, 1], y.astype(float), rcond=None)[0]
+    found = SOLVE(X, y, 0.0)
+    assert int(found.status) == Status.OK
+    np.testing.assert_allclose(found.coef * np.array([scale, 1]), expected, rtol=1e-5)
+    without = np.array([expected[0] / scale, 0], np.float32)
+    assert float(duality_gap(X, y, without, 0.0)) > 0.1
+    path = lasso_path(X, y)
+    end = np.asarray(path_at(path, 0.0)) * [scale, 1]
+    if int(path.status) == Status.OK:
+        np.testing.assert_allclose(end, expected, rtol=1e-4)
+    else:
+        assert np.isnan(end).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_least_squares_of_columns_in_mixed_units(dtype, rng):
+    far = np.array([-3, 0, 4, 0, -3, 3]) if dtype == np.float32 else np.array([-15, 0, 15, 0, -30, 8])
+    units = 10.0**far
+    X = (rng.normal(size=(10, 6)) * units).astype(dtype)
+    y = rng.normal(size=10).astype(dtype)
+    expected = np.linalg.lstsq(X.astype(float) / units, y.astype(float), rcond=None)[0]
+    with ref.precision_of(dtype):
+        found = SOLVE(X, y, dtype(0))
+        assert int(found.status) == Status.OK
+        tol = 1e-4 if dtype == np.float32 else 1e-10
+        np.testing.assert_allclose(found.coef * units, expected, rtol=tol, atol=tol)
+
+
+def test_a_target_that_is_not_solved_has_a_finite_gradient_still(rng):
+    """It is not to be relied on, but one such target must not spoil a training."""
+    X = (rng.normal(size=(50, 2)) * [1e6, 1]).astype(np.float32)
+    y = (X @ [1e-6, 1]).astype(np.float32)
+
+    @jax.jit
+    def gradients(X, y, lam):
+        def total(*data):
+            found = solve_lasso(*data)
+            return found.coef.sum(), found.status
+
+        return jax.grad(total, argnums=(0, 1, 2), has_aux=True)(X, y, lam)
+
+    found, status = gradients(X, y, np.float32(0.01))
+    assert int(status) == Status.ILL_CONDITIONED
+    assert all(np.isfinite(gradient).all() for gradient in found)

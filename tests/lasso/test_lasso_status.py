@@ -8,7 +8,7 @@ import pytest
 import lassovae
 from lassovae import Status
 from lassovae._errors import InputError, SolveError
-from lassovae.lasso import kkt_violation, solve_lasso, solve_lasso_designs
+from lassovae.lasso import duality_gap, kkt_violation, lam_max, solve_lasso, solve_lasso_designs
 
 LAM = 0.02
 
@@ -108,6 +108,52 @@ X_OK, Y_OK = np.ones((4, 3)), np.ones((4, 2))
 def test_bad_arguments_are_refused_by_name(arguments, message):
     with pytest.raises(InputError, match=message):
         solve_lasso(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_active": 1.5}, r"max_active=1\.5 must be an int"),
+        ({"max_events": "2"}, r"max_events='2' must be an int"),
+        ({"max_events": 2**40}, r"max_events=1099511627776 must be .* below 2\^31"),
+        ({"positive": "yes"}, "positive='yes' must be True or False"),
+        ({"l2": None}, "l2 is not an array of numbers"),
+        ({"weights": "uniform"}, "weights is not an array of numbers"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_refused_by_name(options, message):
+    with pytest.raises(InputError, match=message):
+        solve_lasso(X_OK, Y_OK, 0.1, **options)
+
+
+@pytest.mark.parametrize("option", [{"max_active": 2}, {"max_events": 2}, {"positive": True}])
+def test_a_static_option_under_jit_says_how_to_give_it(option):
+    with pytest.raises(InputError, match=r"functools\.partial or name it in static_argnames"):
+        jax.jit(solve_lasso)(X_OK, Y_OK, 0.1, **option)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: solve_lasso(X_OK * 1j, Y_OK, 0.1), "X is complex"),
+        (lambda: solve_lasso(X_OK, Y_OK, "0.1"), "lam is not an array of numbers"),
+        (lambda: lam_max(X_OK, Y_OK[:3]), r"X \(4, 3\) .* Y \(3, 2\)"),
+        (lambda: lam_max(X_OK[0], Y_OK), r"X \(3,\)"),
+        (lambda: lam_max(np.ones((0, 3)), np.ones(0)), "empty"),
+        (lambda: duality_gap(X_OK, Y_OK, np.ones((2, 2)), 0.1), r"coef \(2, 2\) must be .* \(3, 2\)"),
+        (lambda: duality_gap(X_OK, Y_OK, np.ones(3), 0.1), r"coef \(3,\) must be .* \(3, 2\)"),
+        (lambda: duality_gap(X_OK, Y_OK, np.ones((3, 2)), -0.1), "lam=-0.1 must be at least 0"),
+        (lambda: kkt_violation(X_OK, Y_OK, np.ones((3, 2)), np.ones(3)), r"lam \(3,\) must be"),
+    ],
+)
+def test_bad_arguments_of_every_function_are_refused_by_name(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_lists_are_arrays():
+    assert float(lam_max([[1, 2], [3, 4]], [1, 2])) == 5
+    assert float(kkt_violation([[1, 0], [0, 1]], [3, -1], [2, 0], 0.5)) == 0
 
 
 @pytest.mark.parametrize("cap", ["max_active", "max_events"])
