@@ -86,14 +86,15 @@ def gap_from_parts(
 ) -> jax.Array:
     """Rows times the duality gap, from sums over one target's rows and predictors.
 
-    At lam = 0 the only feasible multiple of r is 0 unless X'r vanishes; there, correlations within rounding of
-    zero (relative to those at b = 0) count as zero: `corr_own` is their maximum with every column as long as the
-    longest, so that those of a small column are not lost beside a large one's.
+    At lam = 0 the only feasible multiple of r is 0 unless X'r vanishes; there, and at levels below the rounding of
+    those at the start, correlations within rounding of zero (relative to those at b = 0) count as zero. `corr_own`
+    is their maximum with every column as long as the longest, so that those of a small column are not lost beside a
+    large one's.
     """
-    rounding = 1e3 * jnp.finfo(residual_square.dtype).eps * level_start
-    solved = (level == 0) & (corr_own <= rounding)
+    rounding = jnp.finfo(residual_square.dtype).eps * level_start
+    solved = (level <= 4 * rounding) & (corr_own <= 1e3 * rounding)
     alpha = jnp.where((corr_max <= level) | solved, 1.0, level / jnp.where(corr_max > 0, corr_max, 1.0))
-    slack = jnp.where(solved, 0.0, level * coef_abs - alpha * coef_corr)
+    slack = level * coef_abs - jnp.where(solved, 0.0, alpha * coef_corr)
     return 0.5 * (1 - alpha) ** 2 * residual_square + jnp.maximum(slack, 0)
 
 

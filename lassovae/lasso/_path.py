@@ -60,7 +60,7 @@ def lasso_path(
             data but constructed ones; the true maximum is (3^predictors + 1)/2.
 
     Returns:
-        LassoPath in the dtype of the input (integers become float32).
+        LassoPath in the wider dtype of X and y, at least float32 (integers and half precision become float32).
 
     Raises:
         InputError: shapes that do not fit; in eager calls also NaN or Inf in X, lam_min < 0 or NaN, and weights
@@ -118,7 +118,7 @@ def lasso_path_gram(
     """`lasso_path` from X'X and X'y alone, for designs with far more rows than predictors.
 
     Rounding errors grow with the square of the condition number of X: where X is at hand and small, `lasso_path`
-    gives more digits.
+    gives more digits. The path of the elastic net is that of X'X + rows l2 I.
 
     Args:
         gram: (predictors, predictors), X'X; its symmetric part is used.
@@ -171,10 +171,10 @@ def path_at(path: LassoPath, lam: ArrayLike) -> jax.Array:
 
     Args:
         path: of `lasso_path` or `lasso_path_gram`.
-        lam: () or (any,).
+        lam: of any shape.
 
     Returns:
-        (predictors,) or (any, predictors). Above lam_max the solution at lam_max (0, but for free predictors);
+        The shape of lam, then (predictors,). Above lam_max the solution at lam_max (0, but for free predictors);
         NaN below the last knot, where the path is not known, and for lam NaN.
 
     Differentiation:

@@ -192,7 +192,7 @@ def solve_lasso(
         max_events: cap on joins and drops of a target, static. None: 8 times the largest active set.
 
     Returns:
-        LassoSolution in the dtype of the input (integers become float32).
+        LassoSolution in the wider dtype of X and Y, at least float32 (integers and half precision become float32).
 
     Raises:
         InputError: shapes that do not fit; in eager calls also lam, l2 or weights < 0 or NaN, and NaN or Inf in X.

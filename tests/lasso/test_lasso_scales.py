@@ -137,3 +137,13 @@ def test_a_target_that_is_not_solved_has_a_finite_gradient_still(rng):
     found, status = gradients(X, y, np.float32(0.01))
     assert int(status) == Status.ILL_CONDITIONED
     assert all(np.isfinite(gradient).all() for gradient in found)
+
+
+def test_a_lam_below_rounding_is_that_of_zero():
+    X, Y = (a.astype(np.float32) for a in ref.gaussian(78, 10, 6, 4))
+    expected = SOLVE(X, Y, np.float32(0))
+    for lam in (1e-30, 1e-8):
+        found = SOLVE(X, Y, np.float32(lam))
+        np.testing.assert_array_equal(found.status, Status.OK)
+        np.testing.assert_allclose(found.coef, expected.coef, atol=1e-6)
+        assert (np.asarray(found.gap) < 1e-6).all()
