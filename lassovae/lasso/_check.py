@@ -44,13 +44,16 @@ def correlated(problem: Problem, walk: Walk) -> Walk:
 def excess_of(problem: Problem, walk: Walk, positive: bool) -> jax.Array:
     """By how much the correlations of inactive predictors pass their bound, (designs, targets, padded).
 
-    Beyond what rounding makes of the bound, and with every column as long as the longest: the correlations of a
+    What is beyond the rounding of the bound counts with every column as long as the longest: the correlations of a
     small column have a small rounding error, and by that of a large one it would be missed.
     """
     size = walk.corr if positive else jnp.abs(walk.corr)
     eps = jnp.finfo(size.dtype).eps
     bound = walk.level[..., None] * jnp.where(jnp.isinf(problem.bar), 0, problem.bar)
-    excess = (size - bound * (1 + 8 * eps)) * problem.own_unit[:, None]
+    rounding = (
+        8 * eps * bound
+    )  # of which `tolerance` knows: it is taken out of the unit, not allowed for twice
+    excess = (size - bound - rounding) * problem.own_unit[:, None] + rounding
     excess = jnp.where(jnp.isinf(problem.bar), -jnp.inf, excess)
     return jax.vmap(jax.vmap(lambda e, i: e.at[i].set(-jnp.inf)))(excess, walk.predictor)
 
