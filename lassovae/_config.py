@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lassovae._errors import InputError
 
 Mode = Literal["sequential", "embedded", "end_to_end"]
 Encoder = Literal["convolutional", "block_mean"]
+Precision = Literal["float32", "tensorfloat32", "bfloat16"]
 POOLINGS = 3  # poolings of the encoder: latents are 2**POOLINGS times smaller than frames on each side
 
 
@@ -75,6 +76,12 @@ class Config:
         epochs: passes over all windows.
         learning_rate: Adam's step size.
         channels: feature channels of each convolution.
+        windows_per_step: windows whose gradients are averaged before the weights move. Batch norm sees each
+            window by itself; the running statistics move by the mean over the windows of a step. The windows of a
+            step are spread over the devices.
+        precision: of the convolutions' products. "float32": all bits on every device; "tensorfloat32": an
+            accelerator may round factors to 10 bits, a CPU does not; "bfloat16": factors are rounded to 8 bits.
+            Sums are float32, and the VAR is fitted in full precision, always.
         skip: route the mean frame around the autoencoder. False is the paper's ablation.
         unpooling: which frame's pooling positions decode the forecast of frame t. "causal": those of frame t - 1;
             "same_frame": those of frame t, which lets frame t into its own prediction.
@@ -94,6 +101,8 @@ class Config:
     epochs: int = 2
     learning_rate: float = 1e-3
     channels: int = 32
+    windows_per_step: int = 1
+    precision: Precision = "float32"
     skip: bool = True
     unpooling: Literal["causal", "same_frame"] = "causal"
     forecast_weight: float = 0.0
@@ -105,11 +114,12 @@ class Config:
         _require_choice("mode", self.mode, ("sequential", "embedded", "end_to_end"))
         _require_choice("encoder", self.encoder, ("convolutional", "block_mean"))
         _require_choice("unpooling", self.unpooling, ("causal", "same_frame"))
+        _require_choice("precision", self.precision, get_args(Precision))
         for name in ("lam", "condition_lam", "learning_rate", "forecast_weight", "lam_warmup"):
             value = getattr(self, name)
             if isinstance(value, (bool, str)) or not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{name}={value!r} must be a finite number of at least 0")
-        for name in ("order", "epochs", "channels", "window", "seed"):
+        for name in ("order", "epochs", "channels", "window", "windows_per_step", "seed"):
             value, least = getattr(self, name), 0 if name == "seed" else 1
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{name}={value!r} must be an integer of at least {least}")

@@ -45,11 +45,11 @@ def initial_weights(config: Config, key: jax.Array, frame_shape: tuple[int, int]
         return Weights({}, {})
     key_encoder, key_decoder = jax.random.split(key)
     frames = jnp.zeros((1, *frame_shape))
-    encoder = initial_variables(Encoder(config.channels), key_encoder, frames)
+    encoder = initial_variables(Encoder(config.channels, config.precision), key_encoder, frames)
     levels = [(frame_shape[0] >> n, frame_shape[1] >> n) for n in range(1, POOLINGS + 1)]
     positions = tuple(jnp.zeros((1, *level, config.channels), jnp.int8) for level in levels)
     latents = jnp.zeros((1, *latent_shape(frame_shape)))
-    decoder = initial_variables(Decoder(config.channels), key_decoder, latents, positions)
+    decoder = initial_variables(Decoder(config.channels, config.precision), key_decoder, latents, positions)
     return Weights(
         {"encoder": encoder["params"], "decoder": decoder["params"]},
         {"encoder": encoder["batch_stats"], "decoder": decoder["batch_stats"]},
@@ -88,7 +88,7 @@ def encode(
         blocks = relative.reshape(time, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
         return blocks.mean(axis=(2, 4)), (), weights
     shown = frames - mean_frame if config.skip else frames
-    module = Encoder(config.channels)
+    module = Encoder(config.channels, config.precision)
     (latents, positions), stats = apply(module, _variables(weights, "encoder"), shown, train=train)
     return latents, positions, _with_stats(weights, "encoder", stats)
 
@@ -110,7 +110,7 @@ def decode(
     """
     if config.encoder == "block_mean":
         return jnp.repeat(jnp.repeat(latents, BLOCK, axis=1), BLOCK, axis=2), weights
-    module = Decoder(config.channels)
+    module = Decoder(config.channels, config.precision)
     residual, stats = apply(module, _variables(weights, "decoder"), latents, positions, train=train)
     return residual, _with_stats(weights, "decoder", stats)
 

@@ -16,48 +16,58 @@ import jax.numpy as jnp
 from jax import lax
 
 from lassovae._config import POOLINGS
-from lassovae.autoencoder._pooling import max_pool, max_unpool
+from lassovae.autoencoder._convolutions import from_pooled
+from lassovae.autoencoder._layers import Moments, leaky_relu, pooled, unpooled
 
 MOMENTUM = 0.9  # of the running statistics; trainings have a few hundred steps
-
-
-def _shifts(x: jax.Array) -> list[jax.Array]:
-    """The nine neighbours of every pixel in reading order, zeros beyond the border."""
-    _, height, width, _ = x.shape
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+EPSILON = 1e-5  # added to variances
 
 
 class Conv3x3(nn.Module):
-    """3 x 3 convolution with zero padding and bias, (time, height, width, channels) in and out.
+    """Parameters of a 3 x 3 convolution; `_layers` convolves."""
 
-    With one input or one output channel it is written as shifted products: XLA's CPU convolution runs at a
-    tenth of the machine there (64 x 64 x 96 frames: gradient 0.24 s as convolution, 0.08 s so).
-    """
-
+    channels: int
     features: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        channels = x.shape[-1]
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (3, 3, channels, self.features))
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        if channels == 1:
-            taps = kernel.reshape(9, self.features)
-            out = sum(shift * tap for shift, tap in zip(_shifts(x), taps, strict=True))
-        elif self.features == 1:
-            spread = jnp.einsum("thwc,cn->thwn", x, kernel.reshape(9, channels).T)
-            out = sum(shift[..., n : n + 1] for n, shift in enumerate(_shifts(spread)))
-        else:
-            dims = ("NHWC", "HWIO", "NHWC")
-            out = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dims)
-        return out + bias
+    def __call__(self) -> tuple[jax.Array, jax.Array]:
+        """Kernel (3, 3, channels, features) and bias (features,)."""
+        shape = (3, 3, self.channels, self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        return kernel, self.param("bias", nn.initializers.zeros_init(), (self.features,))
+
+
+class BatchNorm(nn.Module):
+    """Batch norm of values whose moments are known, before or after a pooling."""
+
+    features: int
+    scale_init: nn.initializers.Initializer = nn.initializers.ones_init()
+
+    def setup(self) -> None:
+        shape = (self.features,)
+        self.scale = self.param("scale", self.scale_init, shape)
+        self.bias = self.param("bias", nn.initializers.zeros_init(), shape)
+        self.mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        self.var = self.variable("batch_stats", "var", jnp.ones, shape)
+
+    def sign(self) -> jax.Array:
+        """(features,), -1 where this norm turns the order of values round."""
+        return lax.stop_gradient(jnp.where(self.scale < 0, -1.0, 1.0))
+
+    def __call__(self, x: jax.Array, moments: Moments, train: bool) -> jax.Array:
+        """x normalised: in training by these moments, which also move the running ones."""
+        mean, variance = moments if train else (self.mean.value, self.var.value)
+        if train and not self.is_initializing():
+            for running, new in ((self.mean, mean), (self.var, variance)):
+                running.value = MOMENTUM * running.value + (1 - MOMENTUM) * new
+        return (x - mean) * (self.scale * lax.rsqrt(variance + EPSILON)) + self.bias
 
 
 class Encoder(nn.Module):
     """Frames to latent maps."""
 
     channels: int = 32
+    precision: str = "float32"
 
     @nn.compact
     def __call__(self, frames: jax.Array, train: bool) -> tuple[jax.Array, tuple[jax.Array, ...]]:
@@ -65,9 +75,10 @@ class Encoder(nn.Module):
         x = frames[..., None]
         positions = []
         for _ in range(POOLINGS):
-            x = nn.leaky_relu(Conv3x3(self.channels)(x))
-            x = nn.BatchNorm(use_running_average=not train, momentum=MOMENTUM)(x)
-            x, position = max_pool(x)
+            norm = BatchNorm(self.channels)
+            kernel, bias = Conv3x3(x.shape[-1], self.channels)()
+            x, position, moments = pooled(x, kernel, bias, norm.sign(), self.precision)
+            x = norm(x, moments, train)
             positions.append(position)
         return nn.Dense(1, name="collapse")(x)[..., 0], tuple(positions)
 
@@ -76,6 +87,7 @@ class Decoder(nn.Module):
     """Latent maps to residual frames."""
 
     channels: int = 32
+    precision: str = "float32"
 
     @nn.compact
     def __call__(self, latents: jax.Array, positions: Sequence[jax.Array], train: bool) -> jax.Array:
@@ -87,11 +99,16 @@ class Decoder(nn.Module):
         x = nn.Dense(self.channels, name="expand")(latents[..., None])
         for level in reversed(range(POOLINGS)):
             last = level == 0
-            x = max_unpool(x, positions[level])
-            x = Conv3x3(1 if last else self.channels)(x)
+            features = 1 if last else self.channels
+            kernel, bias = Conv3x3(self.channels, features)()
+            where = positions[level]
+            if jnp.issubdtype(where.dtype, jnp.integer):
+                x, moments = unpooled(x, where, kernel, bias, self.precision)
+            else:  # an average over frames: a map is decoded, and no window is trained on
+                x = from_pooled(x, where, kernel, self.precision) + bias
+                moments = Moments(x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2)))
             start = nn.initializers.zeros_init() if last else nn.initializers.ones_init()
-            x = nn.BatchNorm(use_running_average=not train, momentum=MOMENTUM, scale_init=start)(x)
-            x = nn.leaky_relu(x)
+            x = leaky_relu(BatchNorm(features, start)(x, moments, train))
         return x[..., 0]
 
 

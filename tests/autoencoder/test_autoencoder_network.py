@@ -10,33 +10,11 @@ from autoencoder_references import CHANNELS, CONFIG, FRAMES, SHAPE, decode, enco
 
 from lassovae import Config
 from lassovae.autoencoder import initial_weights
-from lassovae.autoencoder._modules import Conv3x3
 
 
 def assert_close(a, b, rtol=1e-5):
     """Relative to the largest entry: sums of some dozens of products in single precision."""
     np.testing.assert_allclose(a, b, rtol=0, atol=rtol * float(jnp.abs(b).max()))
-
-
-@pytest.mark.parametrize(("channels", "features"), [(1, 4), (4, 1), (3, 5), (1, 1)], ids=str)
-def test_every_path_of_the_convolution_equals_flax(rng, channels, features):
-    x = jnp.asarray(rng.normal(size=(2, 6, 5, channels)), jnp.float32)
-    kernel = jnp.asarray(rng.normal(size=(3, 3, channels, features)), jnp.float32)
-    variables = {"params": {"kernel": kernel, "bias": jnp.asarray(rng.normal(size=features), jnp.float32)}}
-    ours, twin = Conv3x3(features), nn.Conv(features, (3, 3), padding="SAME")
-    probe = jnp.asarray(rng.normal(size=(2, 6, 5, features)), jnp.float32)
-
-    def values_and_gradients(module):
-        def loss(variables, x):
-            out = module.apply(variables, x)
-            return jnp.vdot(probe, out**2), out
-
-        return jax.tree.leaves(jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(variables, x))
-
-    for a, b in zip(values_and_gradients(ours), values_and_gradients(twin), strict=True):
-        assert_close(a, b)
-    shapes = jax.tree.map(jnp.shape, jax.eval_shape(ours.init, jax.random.key(0), x))
-    assert shapes == jax.tree.map(jnp.shape, variables)
 
 
 def twin_autoencoder(weights, frames, mean_frame, train):
