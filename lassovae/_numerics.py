@@ -22,3 +22,11 @@ def power_of_two(x: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array
     largest = lax.stop_gradient(jnp.abs(x).max(axis=axes, keepdims=axes is not None))
     _, exponent = jnp.frexp(jnp.where(largest > 0, largest, 1))
     return jnp.ldexp(jnp.ones_like(largest), exponent)
+
+
+def quicker() -> dict[str, int] | None:
+    """Compiler options for a program of many small kernels: LLVM's last pass costs a fifth of the compile time.
+
+    On CPU the programs of this library run as fast without it (docs/performance.md).
+    """
+    return {"xla_backend_optimization_level": 2} if jax.default_backend() == "cpu" else None

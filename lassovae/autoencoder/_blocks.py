@@ -22,7 +22,7 @@ def block_matrix(kernel: jax.Array) -> jax.Array:
 def block_matrix_transposed(grads: jax.Array) -> jax.Array:
     """Gradient of the kernel from that of its block matrix."""
     corners = grads.reshape(4, 4, 2, 2, -1)
-    return sum(corners[r : r + 3, s : s + 3, r, s] for r in (0, 1) for s in (0, 1))  # type: ignore[return-value]
+    return sum(corners[r : r + 3, s : s + 3, r, s] for r in (0, 1) for s in (0, 1))  # type: ignore[return-value]  # a sum of arrays
 
 
 def patches(frames: jax.Array) -> jax.Array:

@@ -22,12 +22,13 @@ import jax.numpy as jnp
 
 from lassovae.autoencoder._chunks import chunk_size, in_chunks
 from lassovae.autoencoder._convolutions import (
+    block_axes,
     from_pooled,
     from_pooled_transposed,
-    to_corners,
-    to_corners_transposed,
+    to_blocks,
+    to_blocks_transposed,
 )
-from lassovae.autoencoder._pooling import Corners, pool_corners, unpool_corners
+from lassovae.autoencoder._pooling import IN_MAP, pool_blocks, unpool_blocks
 
 SLOPE = 0.01  # of the leaky ReLU below zero
 
@@ -44,12 +45,13 @@ def leaky_relu(x: jax.Array) -> jax.Array:
     return jnp.where(x >= 0, x, SLOPE * x)
 
 
-def _chunk_moments(parts: Corners, exists: jax.Array) -> Moments:
-    """Mean and sum of squares about it, of one chunk."""
-    count = jnp.sum(jnp.broadcast_to(exists, (*parts[0].shape[:3], 1))) * len(parts)
-    mean = sum((exists * x).sum(axis=(0, 1, 2)) for x in parts) / count
-    spread = sum((exists * jnp.square(x - mean)).sum(axis=(0, 1, 2)) for x in parts)
-    return Moments(mean, spread)  # type: ignore[arg-type]
+def _chunk_moments(x: jax.Array, exists: jax.Array) -> Moments:
+    """Mean and sum of squares about it, of one chunk (frames, ..., channels)."""
+    exists = exists.reshape(exists.shape[:1] + (1,) * (x.ndim - 1)) if exists.ndim else exists
+    axes = tuple(range(x.ndim - 1))
+    count = jnp.broadcast_to(exists, (*x.shape[:-1], 1)).sum()
+    mean = (exists * x).sum(axis=axes) / count
+    return Moments(mean, (exists * jnp.square(x - mean)).sum(axis=axes))
 
 
 def _all_moments(chunks: Moments, frames: jax.Array, pixels: int) -> Moments:
@@ -65,12 +67,6 @@ def _pull_of_moments(moments: Moments, pulls: Moments, count: int) -> tuple[jax.
     """(constant, slope) of the pull on a value that its part in the moments gives it."""
     slope = 2 * pulls.variance / count
     return pulls.mean / count - slope * moments.mean, slope
-
-
-def _pool(corners: Corners, sign: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The value of each block that is largest times `sign`, (channels,), and its position."""
-    values, positions = pool_corners([sign * x for x in corners])
-    return sign * values, positions
 
 
 def _values_a_frame(x: jax.Array, kernel: jax.Array, larger: int) -> int:
@@ -99,13 +95,13 @@ def pooled(
     return _pooled_forward(x, kernel, bias, sign, precision)[0]
 
 
-def _keeps(kernel: jax.Array) -> bool:
-    """Is what comes out of the convolution kept for the reverse pass? From one channel it is cheap to make again."""
-    return kernel.shape[2] > 1
+def _rectified(x: jax.Array, kernel: jax.Array, bias: jax.Array, precision: str) -> jax.Array:
+    return leaky_relu(to_blocks(x, kernel, precision) + bias)
 
 
-def _rectified(x: jax.Array, kernel: jax.Array, bias: jax.Array, precision: str) -> list[jax.Array]:
-    return [leaky_relu(c + bias) for c in to_corners(x, kernel, precision)]
+def _is_kept(kernel: jax.Array) -> bool:
+    """Is the rectified map kept for the reverse pass? From one channel it is cheaper to make again."""
+    return block_axes(kernel) == IN_MAP
 
 
 def _pooled_forward(
@@ -113,8 +109,9 @@ def _pooled_forward(
 ) -> tuple[Any, Any]:
     def work(exists: jax.Array, part: jax.Array) -> tuple[Any, Any, Any]:
         rectified = _rectified(part, kernel, bias, precision)
-        kept = rectified if _keeps(kernel) else []
-        return (), (*_pool(rectified, sign), kept), _chunk_moments(rectified, exists)
+        values, positions = pool_blocks(sign * rectified, block_axes(kernel))
+        kept = (rectified,) if _is_kept(kernel) else ()
+        return (), (sign * values, positions, kept), _chunk_moments(rectified, exists)
 
     size = chunk_size(len(x), _values_a_frame(x, kernel, 1))
     _, (values, positions, kept), notes, frames = in_chunks(work, size, x)
@@ -127,14 +124,12 @@ def _pooled_reverse(precision: str, residuals: Any, pulls: Any) -> tuple[Any, ..
     constant, slope = _pull_of_moments(moments, pulls[2], x[..., 0].size)
 
     def work(exists: jax.Array, part: jax.Array, where: jax.Array, pull: jax.Array, *kept: jax.Array) -> Any:
-        rectified = kept or _rectified(part, kernel, bias, precision)
-        grads = [
-            exists * (constant + slope * value + own)
-            for value, own in zip(rectified, unpool_corners(pull, where), strict=True)
-        ]
-        grads = [jnp.where(value >= 0, g, SLOPE * g) for value, g in zip(rectified, grads, strict=True)]
-        of_x, of_kernel = to_corners_transposed(part, kernel, grads, precision)
-        return (of_kernel, sum(g.sum(axis=(0, 1, 2)) for g in grads)), of_x, ()
+        rectified = kept[0] if kept else _rectified(part, kernel, bias, precision)
+        exists = exists[..., None, None] if exists.ndim else exists
+        grads = constant + slope * rectified + unpool_blocks(pull, where, block_axes(kernel))
+        grads = exists * jnp.where(rectified >= 0, grads, SLOPE * grads)
+        of_x, of_kernel = to_blocks_transposed(part, kernel, grads, precision)
+        return (of_kernel, grads.sum(axis=(0, 1, 2, 3, 4))), of_x, ()
 
     size = chunk_size(len(x), _values_a_frame(x, kernel, 1))
     (of_kernel, of_bias), of_x, _, _ = in_chunks(work, size, x, positions, pulls[0], *kept)
@@ -171,7 +166,7 @@ def _unpooled_forward(
 ) -> tuple[Any, Any]:
     def work(exists: jax.Array, part: jax.Array, where: jax.Array) -> tuple[Any, Any, Any]:
         out = from_pooled(part, where, kernel, precision) + bias
-        return (), out, _chunk_moments([out], exists)
+        return (), out, _chunk_moments(out, exists)
 
     size = chunk_size(len(x), _values_a_frame(x, kernel, 4))
     _, out, notes, frames = in_chunks(work, size, x, positions)

@@ -101,6 +101,8 @@ class Decoder(nn.Module):
             last = level == 0
             features = 1 if last else self.channels
             kernel, bias = Conv3x3(self.channels, features)()
+            # batch norm takes the bias off again; of its gradient rounding is left, and Adam makes whole steps of that
+            bias = lax.stop_gradient(bias) if train else bias
             where = positions[level]
             if jnp.issubdtype(where.dtype, jnp.integer):
                 x, moments = unpooled(x, where, kernel, bias, self.precision)

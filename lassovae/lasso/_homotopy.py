@@ -47,6 +47,7 @@ from lassovae.lasso._state import (
 )
 
 STAGES = (16, 64, 256)  # active-set capacities tried in turn: the cost of an event grows with the capacity
+FEW_TARGETS = 128  # of all designs together; more of them gain more by a first stage than its program costs
 REFRESH = 12  # events that a group makes at a time
 
 
@@ -93,12 +94,15 @@ def _stretch(problem: Problem, place: Place, options: Options) -> Place:
     return leave(place, lax.while_loop(more, one, (walk, jnp.asarray(0)))[0])
 
 
-def stage_capacities(max_active: int) -> tuple[int, ...]:
+def stage_capacities(max_active: int, num_targets: int, staged: bool = True) -> tuple[int, ...]:
     """The slot counts walked in turn, each at least twice the one before, the last one enough for max_active.
 
-    All are multiples of the first: the CPU's products then sum in the same order in every stage.
+    All are multiples of the first: the CPU's products then sum in the same order in every stage. Every stage is a
+    program of its own, half of the time to compile; few targets with few slots are not worth it.
     """
     last = -(-max(max_active, 1) // STAGES[0]) * STAGES[0]
+    if last <= STAGES[1] and (not staged or num_targets < FEW_TARGETS):
+        return (last,)
     return (*(stage for stage in STAGES if 2 * stage <= last), last)
 
 
@@ -185,7 +189,7 @@ def follow_path(
     Complexity:
         An event costs a target 2 rows x predictors operations and some of slots x (rows + slots).
     """
-    capacities = stage_capacities(options.max_active)
+    capacities = stage_capacities(options.max_active, level_end.size, options.staged)
     if free is not None:
         capacities = capacities[-1:]
     place = start(problem, targets, level_end, capacities[0], options.positive)

@@ -94,7 +94,7 @@ def _coef_bwd(options, saved, cotangents):
     nobody = jnp.zeros(num_used.shape, bool)
     pulled = _Pulled(place.predictor, g, jnp.zeros_like(g), jnp.zeros_like(place.residual), num_used, nobody)
     fewer = 0
-    for capacity in stage_capacities(g.shape[-1]):
+    for capacity in stage_capacities(g.shape[-1], num_used.size, options.staged):
         pulled = in_groups(
             partial(_pull, problem, num_slots=capacity),
             pulled._replace(todo=(num_used > fewer) & (num_used <= capacity)),

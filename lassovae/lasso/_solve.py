@@ -109,6 +109,7 @@ def solve_lasso_designs(
     positive: bool = False,
     max_active: int | None = None,
     max_events: int | None = None,
+    staged: bool = True,
 ) -> LassoSolution:
     """`solve_lasso` for several designs of one shape in one batched call.
 
@@ -118,6 +119,8 @@ def solve_lasso_designs(
         Y: (designs, rows, targets).
         lam: broadcastable to (designs, targets).
         weights, l2, positive, max_active, max_events: as in `solve_lasso`, shared by the designs.
+        staged: False walks with all slots from the start where there are no more than 64: the program compiles
+            in two thirds of the time, and takes 1 to 1.6 times as long. The same solutions, up to rounding.
 
     Returns:
         LassoSolution with a leading designs axis: coef (designs, predictors, targets), rest (designs, targets).
@@ -157,6 +160,7 @@ def solve_lasso_designs(
         positive=positive,
         free=free,
         ridged=not no_ridge,
+        staged=staged,
     )
     return _solve_designs(
         X.astype(dtype), Y.astype(dtype), jnp.broadcast_to(strength, shape), penalty, ridge, options=options

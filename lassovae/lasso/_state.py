@@ -28,6 +28,7 @@ class Options(NamedTuple):
     positive: bool = False  # coefficients may not be negative
     free: bool = False  # some weights may be zero
     ridged: bool = False  # l2 may be other than zero
+    staged: bool = True  # few slots first, where that is faster
 
 
 class Problem(NamedTuple):

@@ -60,7 +60,7 @@ class Checkpoints:
                 f"expected {wanted.get(odd, 'nothing')}; was it written with another configuration?"
             )
         restored = self._checkpointer.load(step, jax.tree.map(_abstract, like))
-        return jax.tree.map(lambda x: x if isinstance(x, np.ndarray) else jnp.asarray(x), restored)
+        return jax.tree.map(lambda x, y: y if isinstance(x, np.ndarray) else jnp.asarray(y), like, restored)
 
 
 def _signature(tree: Any) -> dict[str, str]:
@@ -75,10 +75,6 @@ def _signature(tree: Any) -> dict[str, str]:
     return {name(path): f"{np.dtype(leaf.dtype).name}{tuple(leaf.shape)}" for path, leaf in leaves}
 
 
-def _abstract(x: Any) -> Any:
-    """What to restore: a NumPy array stays one (its dtype may not exist in JAX), the rest goes to the device."""
-    if isinstance(x, np.ndarray):
-        return x
-    return jax.ShapeDtypeStruct(
-        x.shape, x.dtype, sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    )
+def _abstract(x: Any) -> np.ndarray:
+    """What to restore: plain arrays of this process, however many devices wrote or will use them."""
+    return np.empty(x.shape, x.dtype)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lassovae._config import Config
-from lassovae._errors import InputError, TrainingError
+from lassovae._errors import InputError
 from lassovae._model import Model, encode_run
 from lassovae.autoencoder import BLOCK, Positions, Weights
-from lassovae.data import Prepared, Study, epoch_order, frame_shape_after, prepare, windows
+from lassovae.data import Prepared, Study, frame_shape_after, num_windows, prepare
+from lassovae.training._batches import steps_an_epoch
 from lassovae.training._checkpoint import Checkpoints
+from lassovae.training._epochs import Record, train
 from lassovae.training._folder import (
     FORMAT_VERSION,
     check_inputs,
@@ -31,8 +30,8 @@ from lassovae.training._folder import (
     write_json,
     write_text,
 )
-from lassovae.training._progress import StepProgress
-from lassovae.training._step import TrainState, initial_state, make_step
+from lassovae.training._mesh import is_first, local, make_mesh, replicated, wait_for_all
+from lassovae.training._step import TrainState, initial_state
 
 logger = logging.getLogger("lassovae")
 RARELY = 0.05  # fraction of steps without a coefficient that goes unmentioned
@@ -99,6 +98,7 @@ def fit(
     run_dir: str | Path | None = None,
     resume: bool = False,
     show_progress: bool = True,
+    devices: int | None = None,
 ) -> Model:
     """Train a model on the windows of a study; which run has which condition never enters.
 
@@ -110,9 +110,13 @@ def fit(
         resume: go on from the newest checkpoint of run_dir, if there is one. The configuration and the pixels
             of the recordings must be the same.
         show_progress: a bar on a terminal; elsewhere the log gets a line an epoch either way.
+        devices: how many devices share the windows of a step; None takes as many of those that JAX has as divide
+            config.windows_per_step. Under several processes (`start_processes`) all their devices, and run_dir
+            must be on storage that all of them see; the first process writes.
 
     Returns:
-        Model. With config.encoder="block_mean" there is nothing to train, and it is returned at once.
+        Model, the same in every process. With config.encoder="block_mean" there is nothing to train, and it is
+        returned at once.
 
     Raises:
         InputError: the study or the folder will not do; found before anything is computed or written.
@@ -122,6 +126,7 @@ def fit(
         arXiv 2603.02899, sections 2.1 and 3.1.
     """
     study.check(order=config.order, window=config.window)
+    mesh = make_mesh(config.windows_per_step, devices)
     folder = None if run_dir is None else Path(run_dir)
     if resume and folder is None:
         raise InputError("resume=True needs run_dir, the folder to go on with")
@@ -129,6 +134,7 @@ def fit(
     wanted = settings(study, config, frame_shape)
     if folder is not None:
         claim(folder, wanted, resume)
+        wait_for_all("run folder claimed")
     prepared = prepare(study, config.preprocess)
 
     state = initial_state(config, frame_shape)
@@ -140,26 +146,34 @@ def fit(
             made_with = provenance(study, config)
             if (folder / "config.json").exists():
                 check_inputs(folder, made_with)
-            else:  # config.json last: a folder that has it has its provenance
+            wait_for_all("run folder read")
+            if is_first() and not (folder / "config.json").exists():
+                # config.json last: a folder that has it has its provenance
                 folder.mkdir(parents=True, exist_ok=True)
                 write_json(folder / "provenance.json", made_with)
                 write_json(folder / "config.json", wanted)
+            wait_for_all("run folder made")
             checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints"))
             if checkpoints.latest_step() is not None:
                 like = _tree(state, prepared.mean_frame, prepared.scale, prepared.offset, positions)
                 state = checkpoints.restore(like)["state"]
                 history = read_metrics(folder / "metrics.jsonl", int(state.step))
-            write_text(folder / "metrics.jsonl", metrics_text(history))
+            if is_first():
+                write_text(folder / "metrics.jsonl", metrics_text(history))
 
         def save(state: TrainState, positions: Positions) -> None:
             if checkpoints is not None:
-                tree = _tree(state, prepared.mean_frame, prepared.scale, prepared.offset, positions)
+                where = replicated(mesh, positions)
+                tree = _tree(state, prepared.mean_frame, prepared.scale, prepared.offset, where)
                 checkpoints.save(int(state.step), tree)
+
+        def save_epoch(state: TrainState) -> None:
+            save(state, positions)  # the last checkpoint has the average positions
 
         def finish(state: TrainState) -> Model:
             model = Model(
                 config=config,
-                weights=Weights(state.params, state.batch_stats),
+                weights=local(Weights(state.params, state.batch_stats)),
                 mean_frame=prepared.mean_frame,
                 scale=prepared.scale,
                 offset=prepared.offset,
@@ -171,73 +185,16 @@ def fit(
             positions = () if config.encoder == "block_mean" else _final_positions(model, prepared)
             if checkpoints is None or checkpoints.latest_step() != int(state.step):
                 save(state, positions)  # resuming a finished training finds it there
-            for note in model.notes:
+            for note in model.notes if is_first() else ():
                 logger.warning("%s", note)
             return Model(**{**vars(model), "positions": positions})
 
         if config.encoder == "convolutional":
-            state = _train(study, config, prepared, state, history, folder, save, show_progress)
+            log = None if folder is None or not is_first() else folder / "metrics.jsonl"
+            names = [run.name for run in study.runs]
+            record = Record(config, names, prepared, history, log, show_progress and is_first())
+            state = train(config, prepared, replicated(mesh, state), mesh, record, save_epoch)
         return finish(state)
-
-
-@jax.jit
-def _all_finite(tree: Any) -> jax.Array:
-    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
-
-
-def _json_number(value: Any) -> float | None:
-    """JSON has no NaN: the gap of a lasso that failed becomes null."""
-    return float(value) if math.isfinite(value) else None
-
-
-def _train(
-    study: Study,
-    config: Config,
-    prepared: Prepared,
-    state: TrainState,
-    history: list[dict[str, Any]],
-    folder: Path | None,
-    save: Any,
-    show_progress: bool,
-) -> TrainState:
-    """Run the epochs that are left; append to `history` and to metrics.jsonl as steps end."""
-    places = windows([len(run) for run in prepared.frames], config.window)
-    num_steps = config.epochs * len(places)
-    step_fn = make_step(config, num_steps)
-    mean_frame = jnp.asarray(prepared.mean_frame)
-    done = int(state.step)
-    title = config.mode if config.skip else f"{config.mode}, no skip"
-    with ExitStack() as stack:
-        progress = stack.enter_context(StepProgress(title, num_steps, done, show_progress))
-        log = None if folder is None else stack.enter_context(open(folder / "metrics.jsonl", "a"))
-        for epoch in range(done // len(places), config.epochs):
-            order = epoch_order(len(places), config.seed, epoch)
-            for index in order[done - epoch * len(places) :]:
-                run, start = (int(i) for i in places[index])
-                frames = prepared.frames[run][start : start + config.window]
-                state, measures, lam = step_fn(state, jnp.asarray(frames), mean_frame)
-                measures, lam = jax.device_get((measures, lam))
-                done += 1
-                wrong = "" if math.isfinite(measures.loss) else f"the loss is {measures.loss}"
-                if not wrong and not bool(_all_finite((state.params, state.batch_stats))):
-                    wrong = "the weights are not finite"
-                if wrong:
-                    raise TrainingError(
-                        f"{wrong} at step {done} (epoch {epoch + 1}), run "
-                        f"{study.runs[run].name}, frames {start} to {start + config.window - 1}: lower "
-                        "learning_rate, or look at these frames; the newest checkpoint, if any, is kept"
-                    )
-                row: dict[str, Any] = {"step": done, "epoch": epoch + 1, "run": study.runs[run].name}
-                row |= {"start": start, "lam": float(lam)}
-                row |= {name: _json_number(value) for name, value in measures._asdict().items()}
-                history.append(row)
-                if log is not None:
-                    log.write(json.dumps(row) + "\n")
-                    log.flush()
-                progress.advance(measures, done, done == (epoch + 1) * len(places))
-            if epoch + 1 < config.epochs:  # the last one is saved with the average positions
-                save(state, _unknown_positions(config, prepared.mean_frame.shape))
-    return state
 
 
 def load(run_dir: str | Path) -> Model:
@@ -271,7 +228,9 @@ def load(run_dir: str | Path) -> Model:
         tree = checkpoints.restore(like)
     state = tree["state"]
     if config.encoder == "convolutional":
-        num_steps = config.epochs * len(windows([run["frames"] for run in found["runs"]], config.window))
+        lengths = [run["frames"] for run in found["runs"]]
+        per_epoch = steps_an_epoch(num_windows(lengths, config.window), config.windows_per_step)
+        num_steps = config.epochs * per_epoch
         if int(state.step) < num_steps:
             raise InputError(
                 f"{folder} holds an unfinished training (step {int(state.step)} of {num_steps}): "

@@ -1,4 +1,4 @@
-"""The loss of one window in each of the three modes.
+"""The losses of windows in each of the three modes.
 
     sequential   the decoder sees z_t; the VAR is fitted to tell how predictable z is, and teaches nothing
     embedded     the decoder sees the forecast; the coefficients are constants of the gradient
@@ -10,6 +10,7 @@ sees the centred forecast: nothing static can pass through the latents.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -22,15 +23,15 @@ from lassovae.var import centre, fit_series, forecast_centred, relative_error_ce
 
 
 class Measures(NamedTuple):
-    """What one step did, each a number.
+    """What one step did to one window, or to all its windows together: means over them, but for `gap` and `failed`.
 
     Attributes:
         loss: what was minimised.
         reconstruction: mean squared error over frames and pixels, in squared units of intensity in [0, 1].
         relative_error: R_var of the window's own fit.
         nonzeros: mean number of non-zero coefficients a target.
-        gap: largest relative duality gap of the window's lassos.
-        failed: targets whose lasso did not end with Status.OK.
+        gap: largest relative duality gap of the lassos.
+        failed: lassos that did not end with Status.OK, summed over windows.
     """
 
     loss: jax.Array
@@ -52,7 +53,15 @@ def positions_for_forecast(config: Config, positions: Positions) -> Positions:
     return tuple(p[config.order - 1 : -1] for p in positions)
 
 
-def window_loss(
+def _each(function: Callable[..., Any], *arrays: Any) -> Any:
+    """Apply a function of one window to every window of a batch."""
+    if len(jax.tree.leaves(arrays)[0]) == 1:  # without the axis, the CPU's products are the faster ones
+        alone = function(*jax.tree.map(lambda x: x[0], arrays))
+        return jax.tree.map(lambda x: x[None], alone)
+    return jax.vmap(function)(*arrays)
+
+
+def window_losses(
     params: dict[str, Any],
     batch_stats: dict[str, Any],
     frames: jax.Array,
@@ -60,49 +69,86 @@ def window_loss(
     lam: jax.Array,
     *,
     config: Config,
-) -> tuple[jax.Array, tuple[Measures, dict[str, Any]]]:
-    """Loss of one window; also its measures and the updated batch statistics.
+) -> tuple[Measures, dict[str, Any]]:
+    """Losses of several windows, each by itself; the lassos of all of them are walked together.
 
     Args:
         params, batch_stats: of `Weights`.
-        frames: (window, height, width), in [0, 1].
+        frames: (windows, window, height, width), in [0, 1].
         mean_frame: (height, width).
         lam: () l1 strength of this step.
-        config: mode, order, unpooling and forecast_weight are read; static.
+        config: mode, order, unpooling, forecast_weight and what the networks read; static.
+
+    Returns:
+        Measures with an axis of windows; batch statistics likewise, each moved by its own window.
 
     Differentiation:
-        Reverse mode in params.
+        Reverse mode of `loss` in params.
 
     References:
         arXiv 2603.02899, section 2.1 (loss) and Table 2 (modes).
     """
     order = config.order
-    latents, positions, weights = encode(config, Weights(params, batch_stats), frames, mean_frame, train=True)
-    nodes = latents.reshape(latents.shape[0], -1)
-    fitted = lax.stop_gradient(nodes) if config.mode == "sequential" else nodes
-    series = centre(fitted[None], jnp.ones((1, len(fitted)), bool))
-    fit = fit_series(series, order, lam)
-    coef = fit.coef[0] if config.mode == "end_to_end" else lax.stop_gradient(fit.coef[0])
-    forecast = forecast_centred(coef, series.centred[0])
-    relative_error = relative_error_centred(series.centred[0], forecast, order)
+    given = Weights(params, batch_stats)
 
+    def encoded(x: jax.Array) -> tuple[jax.Array, Positions, dict[str, Any]]:
+        latents, positions, weights = encode(config, given, x, mean_frame, train=True)
+        return latents, positions, weights.batch_stats
+
+    def decoded(z: jax.Array, positions: Positions, actual: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
+        residual, weights = decode(config, given, z, positions, train=True)
+        error = jnp.square(actual - reconstruct(config, residual, mean_frame)).mean()
+        return error, weights.batch_stats
+
+    latents, positions, stats = _each(encoded, frames)
+    nodes = latents.reshape(*latents.shape[:2], -1)
+    fitted = lax.stop_gradient(nodes) if config.mode == "sequential" else nodes
+    series = centre(fitted, jnp.ones(nodes.shape[:2], bool))
+    # a step is mostly convolutions: what matters more of the fit than its last milliseconds is how long it compiles
+    fit = fit_series(series, order, lam, staged=False)
+    coef = fit.coef if config.mode == "end_to_end" else lax.stop_gradient(fit.coef)
+    forecast = _each(forecast_centred, coef, series.centred)
+    relative_error = _each(
+        lambda actual, shown: relative_error_centred(actual, shown, order), series.centred, forecast
+    )
     if config.mode == "sequential":
-        residual, weights = decode(config, weights, latents, positions, train=True)
-        actual = frames
+        reconstruction, decoder = _each(decoded, latents, positions, frames)
     else:
-        shown = forecast.reshape(-1, *latents.shape[1:])
-        residual, weights = decode(
-            config, weights, shown, positions_for_forecast(config, positions), train=True
-        )
-        actual = frames[order:]
-    reconstruction = jnp.square(actual - reconstruct(config, residual, mean_frame)).mean()
-    loss = reconstruction + config.forecast_weight * relative_error
+        shown = forecast.reshape(*forecast.shape[:2], *latents.shape[2:])
+        where = _each(lambda p: positions_for_forecast(config, p), positions)
+        reconstruction, decoder = _each(decoded, shown, where, frames[:, order:])
+    if stats:  # block means have none
+        stats = {**stats, "decoder": decoder["decoder"]}
     measures = Measures(
-        loss=loss,
+        loss=reconstruction + config.forecast_weight * relative_error,
         reconstruction=reconstruction,
         relative_error=relative_error,
-        nonzeros=(fit.coef[0] != 0).sum(axis=(0, 2)).mean(),
-        gap=fit.gap.max(),
-        failed=(fit.status != 0).sum(),
+        nonzeros=(fit.coef != 0).sum(axis=(1, 3)).mean(axis=1),
+        gap=fit.gap.max(axis=1),
+        failed=(fit.status != 0).sum(axis=1),
     )
-    return loss, (lax.stop_gradient(measures), weights.batch_stats)
+    return measures, stats
+
+
+def weighted_loss(
+    params: dict[str, Any],
+    batch_stats: dict[str, Any],
+    frames: jax.Array,
+    weight: jax.Array,
+    mean_frame: jax.Array,
+    lam: jax.Array,
+    *,
+    config: Config,
+) -> tuple[jax.Array, tuple[Measures, dict[str, Any]]]:
+    """Weighted sum of `window_losses`, what a step's gradient is taken of.
+
+    Args:
+        weight: (windows,), share of each window in the step; 0 for one that only fills the batch.
+        params, batch_stats, frames, mean_frame, lam, config: as in `window_losses`.
+
+    Returns:
+        () loss; measures of the windows, without gradient; weighted sum of the batch statistics.
+    """
+    measures, stats = window_losses(params, batch_stats, frames, mean_frame, lam, config=config)
+    stats = jax.tree.map(lambda x: jnp.tensordot(weight.astype(x.dtype), x, axes=1), stats)
+    return weight @ measures.loss, lax.stop_gradient((measures, stats))

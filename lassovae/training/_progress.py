@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lassovae.training._mesh import is_first
 from lassovae.training._objective import Measures
 
 logger = logging.getLogger("lassovae")
@@ -20,6 +21,7 @@ class StepProgress:
         console = Console(stderr=True)
         self._visible = show and console.is_terminal
         self._title = title
+        self._first = is_first()  # of several processes one speaks
         self._num_steps = num_steps
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -48,5 +50,5 @@ class StepProgress:
             f"non-zeros {float(measures.nonzeros):.2f}"
         )
         self._progress.update(self._task, advance=1, measures=text)
-        if last_of_epoch:
+        if last_of_epoch and self._first:
             logger.info("%s: step %d of %d, %s", self._title, step, self._num_steps, text)

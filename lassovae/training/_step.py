@@ -9,10 +9,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
 
 from lassovae._config import Config
+from lassovae._numerics import quicker
 from lassovae.autoencoder import initial_weights
-from lassovae.training._objective import Measures, window_loss
+from lassovae.training._batches import Batch
+from lassovae.training._mesh import WINDOWS
+from lassovae.training._objective import Measures, weighted_loss
 
 SMALLEST_LAM_FACTOR = (
     1 / 64
@@ -36,29 +41,51 @@ class TrainState(NamedTuple):
     lam_factor: jax.Array
 
 
-def optimiser(config: Config) -> optax.GradientTransformation:
-    """Adam, as in the paper."""
-    return optax.adam(config.learning_rate)
+class Schedule(NamedTuple):
+    """Numbers of a training that its compiled step takes as arguments: other ones need no other program.
+
+    Attributes:
+        lam: () l1 strength after the warm-up.
+        warmup: () steps of the warm-up, may be fractional; 0 for none.
+        learning_rate: () of Adam.
+    """
+
+    lam: jax.Array
+    warmup: jax.Array
+    learning_rate: jax.Array
+
+
+OPTIMISER = optax.adam(1.0)  # as in the paper; the learning rate multiplies its updates
 
 
 def initial_state(config: Config, frame_shape: tuple[int, int]) -> TrainState:
     """State before the first step, from config.seed alone."""
-    weights = initial_weights(config, jax.random.key(config.seed), frame_shape)
+    return _initial_state(program_settings(config), frame_shape, jax.random.key(config.seed))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _initial_state(config: Config, frame_shape: tuple[int, int], key: jax.Array) -> TrainState:
+    weights = initial_weights(config, key, frame_shape)
     return TrainState(
         params=weights.params,
         batch_stats=weights.batch_stats,
-        opt_state=optimiser(config).init(weights.params),
+        opt_state=OPTIMISER.init(weights.params),
         step=jnp.zeros((), jnp.int32),
         lam_factor=jnp.ones(()),
     )
 
 
-def scheduled_lam(config: Config, step: jax.Array, num_steps: int) -> jax.Array:
-    """lam of a step: a linear rise from a tenth over the first config.lam_warmup of the training."""
-    warmup = config.lam_warmup * num_steps
-    if warmup == 0:
-        return jnp.asarray(config.lam, jnp.float32)
-    return config.lam * jnp.clip(0.1 + 0.9 * step / warmup, 0.1, 1.0)
+def schedule(config: Config, num_steps: int) -> Schedule:
+    """The numbers of a training of so many steps."""
+    numbers = (config.lam, config.lam_warmup * num_steps, config.learning_rate)
+    return Schedule(*(jnp.asarray(x, jnp.float32) for x in numbers))
+
+
+def scheduled_lam(schedule: Schedule, step: jax.Array) -> jax.Array:
+    """lam of a step: a linear rise from a tenth over the warm-up."""
+    done = step / jnp.where(schedule.warmup > 0, schedule.warmup, 1)
+    rise = jnp.clip(0.1 + 0.9 * done, 0.1, 1.0)
+    return schedule.lam * jnp.where(schedule.warmup > 0, rise, 1.0)
 
 
 def guarded(lam_factor: jax.Array, nonzeros: jax.Array) -> jax.Array:
@@ -71,32 +98,87 @@ def guarded(lam_factor: jax.Array, nonzeros: jax.Array) -> jax.Array:
     return jnp.where(nonzeros > 0, jnp.minimum(lam_factor * 1.05, 1.0), lowered)
 
 
+def _windows_at_once(windows: int) -> int:
+    """Windows of a device that are worked on together.
+
+    A CPU is filled by one, and needs the memory of one; an accelerator wants all.
+    """
+    return 1 if jax.default_backend() == "cpu" else windows
+
+
+def _gradient(
+    config: Config, state: TrainState, batch: Batch, mean_frame: jax.Array, lam: jax.Array
+) -> tuple[Any, dict[str, Any], Measures]:
+    """Weighted sums of gradients and statistics over the windows of all devices, and their measures.
+
+    Runs on every device of the mesh, on its own windows.
+    """
+    gradient = jax.grad(partial(weighted_loss, config=config), has_aux=True)
+
+    def of_part(part: Batch) -> tuple[Any, Measures]:
+        grads, (measures, stats) = gradient(state.params, state.batch_stats, *part, mean_frame, lam)
+        return (grads, stats), measures
+
+    def add(total: Any, part: Batch) -> tuple[Any, Measures]:
+        sums, measures = of_part(part)
+        return jax.tree.map(jnp.add, total, sums), measures
+
+    at_once = _windows_at_once(len(batch.weight))
+    if at_once == len(batch.weight):
+        sums, measures = of_part(batch)
+    else:
+        parts = jax.tree.map(lambda x: x.reshape(-1, at_once, *x.shape[1:]), batch)
+        nothing = jax.tree.map(jnp.zeros_like, (state.params, state.batch_stats))
+        sums, measures = lax.scan(add, nothing, parts)
+        measures = jax.tree.map(jnp.ravel, measures)
+    counts = batch.weight > 0
+    means = jax.tree.map(lambda x: batch.weight @ x.astype(batch.weight.dtype), measures)
+    failed = jnp.where(counts, measures.failed, 0).sum()
+    (grads, stats), means, failed = lax.psum((sums, means, failed), WINDOWS)
+    gap = lax.pmax(jnp.where(counts, measures.gap, 0).max(), WINDOWS)
+    return grads, stats, means._replace(gap=gap, failed=failed)
+
+
+def _step(
+    state: TrainState, batch: Batch, mean_frame: jax.Array, schedule: Schedule, *, config: Config, mesh: Mesh
+) -> tuple[TrainState, Measures, jax.Array]:
+    lam = scheduled_lam(schedule, state.step) * state.lam_factor
+    on_all = jax.shard_map(
+        partial(_gradient, config),
+        mesh=mesh,
+        in_specs=(PartitionSpec(), PartitionSpec(WINDOWS), PartitionSpec(), PartitionSpec()),
+        out_specs=PartitionSpec(),
+        check_vma=False,  # the solver's loops start from constants, which do not vary over the mesh
+    )
+    grads, batch_stats, measures = on_all(state, batch, mean_frame, lam)
+    updates, opt_state = OPTIMISER.update(grads, state.opt_state, state.params)
+    params = jax.tree.map(lambda p, u: p + schedule.learning_rate * u, state.params, updates)
+    factor = state.lam_factor
+    if config.mode != "sequential":
+        factor = guarded(factor, measures.nonzeros)
+    return TrainState(params, batch_stats, opt_state, state.step + 1, factor), measures, lam
+
+
+def program_settings(config: Config) -> Config:
+    """The configuration with all that its compiled step does not depend on set to the defaults."""
+    plain = Config()
+    names = ("lam", "condition_lam", "lam_warmup", "learning_rate", "epochs", "seed", "preprocess")
+    return config.replace(**{name: getattr(plain, name) for name in names})
+
+
+Step = Callable[[TrainState, Batch, jax.Array, Schedule], tuple[TrainState, Measures, jax.Array]]
+
+
 @lru_cache(maxsize=16)
-def make_step(
-    config: Config, num_steps: int
-) -> Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Measures, jax.Array]]:
-    """The compiled step of a training of num_steps; compiled once for equal arguments.
+def _compiled_step(config: Config, mesh: Mesh) -> Step:
+    return jax.jit(partial(_step, config=config, mesh=mesh), donate_argnums=0, compiler_options=quicker())
+
+
+def make_step(config: Config, mesh: Mesh) -> Step:
+    """The step of a training, compiled once for all trainings of the same shapes, mode and networks.
 
     Returns:
-        (state, frames (window, height, width), mean_frame) -> (next state, measures, lam used). The state given
-        is donated: it must not be used again.
+        (state, batch, mean_frame, schedule) -> (next state, measures over all windows of the batch, lam used). The
+        state given is donated: it must not be used again.
     """
-    update = optimiser(config).update
-
-    @partial(jax.jit, donate_argnums=0)
-    def step(
-        state: TrainState, frames: jax.Array, mean_frame: jax.Array
-    ) -> tuple[TrainState, Measures, jax.Array]:
-        lam = scheduled_lam(config, state.step, num_steps) * state.lam_factor
-        gradient = jax.grad(partial(window_loss, config=config), has_aux=True)
-        grads, (measures, batch_stats) = gradient(state.params, state.batch_stats, frames, mean_frame, lam)
-        updates, opt_state = update(grads, state.opt_state, state.params)
-        factor = state.lam_factor
-        if config.mode != "sequential":
-            factor = guarded(factor, measures.nonzeros)
-        new = TrainState(
-            optax.apply_updates(state.params, updates), batch_stats, opt_state, state.step + 1, factor
-        )
-        return new, measures, lam
-
-    return step
+    return _compiled_step(program_settings(config), mesh)

@@ -48,6 +48,7 @@ def fit_regressions(
     lam: ArrayLike,
     order: int,
     max_active: int | None = None,
+    staged: bool = True,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The lassos of several regressions of one shape.
 
@@ -57,7 +58,7 @@ def fit_regressions(
         rows: (regressions, rows) bool; the others are padding.
         lam: () l1 strength on the mean over all entries.
         order: number of lags.
-        max_active: as in `solve_lasso`.
+        max_active, staged: as in `solve_lasso_designs`.
 
     Returns:
         coef (regressions, lags, targets, sources); status and gap (regressions, targets).
@@ -70,6 +71,7 @@ def fit_regressions(
         jnp.where(keep, targets, 0),
         (jnp.asarray(lam, design.dtype) * num_targets * counted)[:, None],
         max_active=max_active,
+        staged=staged,
     )
     num_sources = design.shape[2] // order
     coef = solution.coef.reshape(design.shape[0], order, num_sources, num_targets)
@@ -84,6 +86,7 @@ def fit_series(
     source_mask: jax.Array | None = None,
     pool: bool = False,
     max_active: int | None = None,
+    staged: bool = True,
 ) -> VARFit:
     """Fit centred series: one VAR a run, or with `pool` one VAR for all of them.
 
@@ -93,7 +96,7 @@ def fit_series(
         lam: () l1 strength.
         source_mask: (nodes,) bool, sources that may have coefficients.
         pool: stack the rows of all runs into one regression; no row reaches across two runs.
-        max_active: as in `solve_lasso`.
+        max_active, staged: as in `solve_lasso_designs`.
 
     Returns:
         VARFit with a leading runs axis, of length 1 when pooled.
@@ -114,7 +117,7 @@ def fit_series(
         rows = rows.reshape(1, -1)
         frames = series.valid.sum(axis=1)
         mean = (mean * frames[:, None]).sum(axis=0, keepdims=True) / frames.sum()
-    coef, status, gap = fit_regressions(design, targets, rows, lam, order, max_active)
+    coef, status, gap = fit_regressions(design, targets, rows, lam, order, max_active, staged)
     return VARFit(coef, mean, scale, status, gap)
 
 

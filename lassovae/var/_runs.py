@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from lassovae._errors import InputError
+from lassovae._numerics import quicker
 from lassovae._status import Status
 from lassovae.var._design import centre, check_length, flatten_nodes
 from lassovae.var._fit import VARFit, fit_series
@@ -50,7 +52,7 @@ def _with_growing_capacity(
     num_rows = (latents.shape[1] - order) * (latents.shape[0] if pool else 1)
     rank = min(num_rows, order * latents.shape[2])
     for capacity in (*(size for size in CAPACITIES if size < rank), rank):
-        fit = _fit_padded(latents, valid, lam, order=order, pool=pool, max_active=capacity)
+        fit = _fit_padded()(latents, valid, lam, order=order, pool=pool, max_active=capacity)
         if not (np.asarray(fit.status) == Status.MAX_ACTIVE).any():
             break
     return fit
@@ -60,7 +62,12 @@ def _fit_padded_impl(latents, valid, lam, *, order, pool, max_active):
     return fit_series(centre(latents, valid), order, lam, pool=pool, max_active=max_active)
 
 
-_fit_padded = jax.jit(_fit_padded_impl, static_argnames=("order", "pool", "max_active"))
+@cache
+def _fit_padded() -> Callable[..., VARFit]:
+    """Compiled once; on the first call, because the device is asked for."""
+    return jax.jit(
+        _fit_padded_impl, static_argnames=("order", "pool", "max_active"), compiler_options=quicker()
+    )
 
 
 def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VARFit:

@@ -8,14 +8,15 @@ import pytest
 
 from lassovae.lasso import solve_lasso, solve_lasso_designs
 
-LAM = 0.02  # more than 16 active of 40 rows: the targets of the wide problem pass through two stages
+ROWS, PREDICTORS = 72, 100  # more than 64 active may be needed: slots come in stages
+LAM = 0.02  # more than 16 active: the targets of the wide problem pass through two stages
 SAME = {"rtol": 0, "atol": 1e-11}
 jitted = jax.jit(solve_lasso)
 
 
 @pytest.fixture(scope="module")
 def wide():
-    X, Y = ref.gaussian(21, 40, 80, 10)
+    X, Y = ref.gaussian(21, ROWS, PREDICTORS, 10)
     with jax.enable_x64(True):
         coef = np.asarray(solve_lasso(X, Y, LAM).coef)
     active = (coef != 0).sum(axis=0)
@@ -25,26 +26,26 @@ def wide():
 
 def test_order_of_predictors(x64, wide, rng):
     X, Y, coef = wide
-    order = rng.permutation(80)
+    order = rng.permutation(PREDICTORS)
     np.testing.assert_allclose(solve_lasso(X[:, order], Y, LAM).coef, coef[order], **SAME)
 
 
 def test_order_of_targets_and_rows(x64, wide, rng):
     X, Y, coef = wide
-    rows, targets = rng.permutation(40), rng.permutation(10)
+    rows, targets = rng.permutation(ROWS), rng.permutation(10)
     np.testing.assert_allclose(solve_lasso(X[rows], Y[rows][:, targets], LAM).coef, coef[:, targets], **SAME)
 
 
 def test_signs_of_predictors_and_targets(x64, wide, rng):
     X, Y, coef = wide
-    of_x, of_y = rng.choice([-1.0, 1.0], size=80), rng.choice([-1.0, 1.0], size=10)
+    of_x, of_y = rng.choice([-1.0, 1.0], size=PREDICTORS), rng.choice([-1.0, 1.0], size=10)
     solution = solve_lasso(X * of_x, Y * of_y, LAM)
     np.testing.assert_allclose(solution.coef, coef * of_x[:, None] * of_y, **SAME)
 
 
 def test_rotation_of_rows(x64, wide, rng):
     X, Y, coef = wide
-    Q = np.linalg.qr(rng.normal(size=(40, 40)))[0]
+    Q = np.linalg.qr(rng.normal(size=(ROWS, ROWS)))[0]
     np.testing.assert_allclose(solve_lasso(Q @ X, Q @ Y, LAM).coef, coef, **SAME)
 
 
@@ -111,7 +112,7 @@ def test_vmap_equals_loop(x64, rng):
 
 def test_rows_of_zeros_are_padding(x64, wide):
     X, Y, coef = wide
-    padded = solve_lasso(np.pad(X, ((0, 24), (0, 0))), np.pad(Y, ((0, 24), (0, 0))), LAM * 40 / 64)
+    padded = solve_lasso(np.pad(X, ((0, 24), (0, 0))), np.pad(Y, ((0, 24), (0, 0))), LAM * ROWS / (ROWS + 24))
     np.testing.assert_allclose(padded.coef, coef, **SAME)
     assert (np.asarray(padded.status) == 0).all()
 

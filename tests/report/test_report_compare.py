@@ -15,7 +15,7 @@ import lassovae
 from lassovae import Config, InputError, Preset, compare, encode_run, load
 from lassovae.data import Study, prepare, simulate_study
 from lassovae.report import _compare, all_tables, summary
-from lassovae.training import _loop
+from lassovae.training import _epochs
 
 BASE = Config(order=2, window=16, epochs=1, channels=4, lam=0.01, learning_rate=0.01)
 PRESET = Preset(
@@ -223,7 +223,7 @@ def test_resume_finishes_without_training_and_gives_the_same_tables(compared, st
     def no_step(config, num_steps):
         return lambda *_: pytest.fail("a step was trained")
 
-    monkeypatch.setattr(_loop, "make_step", no_step)
+    monkeypatch.setattr(_epochs, "make_step", no_step)
     monkeypatch.setattr(_compare, "draw_all", lambda *_: {})  # seconds, and drawn once above
     again = compare(study, PRESET, out, resume=True, show_progress=False)
     after = contents(out)
@@ -270,7 +270,7 @@ def test_one_condition_gives_a_page_without_tests(study, tmp_path):
 def test_presets_that_cannot_be_compared_are_refused_before_anything_is_written(
     models, words, study, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(_loop, "make_step", no_training)
+    monkeypatch.setattr(_epochs, "make_step", no_training)
     with pytest.raises(InputError, match=words):
         compare(study, Preset(models=models, sweep=(0.01,)), tmp_path / "out", show_progress=False)
     assert list(tmp_path.iterdir()) == []

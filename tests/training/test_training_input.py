@@ -6,7 +6,7 @@ from training_studies import CONFIG, FRAMES, make_study, movie, movies_of
 
 from lassovae._config import Preprocess
 from lassovae._errors import InputError
-from lassovae.training import _loop, fit
+from lassovae.training import _epochs, fit
 
 
 def changed(index, new):
@@ -92,7 +92,7 @@ def test_bad_input_is_one_error_before_anything_is_written(case, tmp_path, monke
     def never(*_):
         raise AssertionError("training began")
 
-    monkeypatch.setattr(_loop, "make_step", never)
+    monkeypatch.setattr(_epochs, "make_step", never)
     build, config, words = CASES[case]
     with pytest.raises(InputError, match=words) as caught:
         fit(build(), config, run_dir=tmp_path / "deep" / "run", show_progress=False)

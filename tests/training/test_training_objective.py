@@ -10,7 +10,7 @@ from sklearn.linear_model import Lasso
 from training_studies import CONFIG, MODES, SHAPE, make_study, movies_of
 
 from lassovae.autoencoder import Weights, decode, encode, initial_weights
-from lassovae.training._objective import window_loss
+from lassovae.training._objective import weighted_loss
 
 ORDER, WINDOW = CONFIG.order, CONFIG.window
 LAM = 0.02
@@ -30,6 +30,13 @@ def inputs():
 
     stats = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), start.batch_stats)
     return jax.tree.map(moved, start.params), stats, jnp.asarray(movie[:WINDOW]), jnp.asarray(movie.mean(0))
+
+
+def window_loss(params, stats, frames, mean, lam, config):
+    """(loss, (measures, batch statistics)) of one window."""
+    one = jnp.ones(1)
+    loss, (measures, stats) = weighted_loss(params, stats, frames[None], one, mean, lam, config=config)
+    return loss, (jax.tree.map(lambda x: x[0], measures), stats)
 
 
 @cache

@@ -12,13 +12,12 @@ from training_studies import (
     contents,
     make_study,
     movies_of,
-    shared_make_step,
     stopping_at,
     window_of_step,
 )
 
 from lassovae._errors import InputError, TrainingError
-from lassovae.training import _loop, fit, load
+from lassovae.training import _epochs, fit, load
 
 
 class PowerCut(Exception):
@@ -28,7 +27,7 @@ class PowerCut(Exception):
 def stopped(study, folder, step_number, monkeypatch, config=CONFIG):
     """Leave in `folder` a training that stopped instead of doing a step (from 1)."""
     with monkeypatch.context() as patch:
-        patch.setattr(_loop, "make_step", stopping_at(step_number, PowerCut()))
+        patch.setattr(_epochs, "make_step", stopping_at(step_number, PowerCut()))
         with pytest.raises(PowerCut):
             fit(study, config, run_dir=folder, show_progress=False)
 
@@ -61,7 +60,7 @@ def test_a_line_cut_short_by_a_kill_is_written_again(study, finished, tmp_path, 
 def test_resuming_a_finished_training_trains_nothing(study, finished, tmp_path, monkeypatch):
     shutil.copytree(finished[1], tmp_path / "run")
     before = contents(tmp_path / "run")
-    monkeypatch.setattr(_loop, "make_step", no_step)
+    monkeypatch.setattr(_epochs, "make_step", no_step)
     again = fit(study, CONFIG, run_dir=tmp_path / "run", resume=True, show_progress=False)
     assert_same_model(again, finished[0])
     assert contents(tmp_path / "run") == before
@@ -140,8 +139,8 @@ def test_a_folder_that_holds_a_run_or_anything_else_is_left_alone(study, finishe
 def spoilt(step_number, spoil):
     """A make_step whose step returns spoilt results at a step counted over its own calls, from 1."""
 
-    def make(config, num_steps):
-        inner, calls = shared_make_step(config, num_steps), [0]
+    def make(config, mesh):
+        inner, calls = make_step(config, mesh), [0]
 
         def step(*arguments):
             calls[0] += 1
@@ -161,7 +160,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_run_and_window(
         return state, measures._replace(loss=jnp.asarray(value)), lam
 
     with monkeypatch.context() as patch:
-        patch.setattr(_loop, "make_step", spoilt(14, spoil))
+        patch.setattr(_epochs, "make_step", spoilt(14, spoil))
         name, start = window_of_step(study, CONFIG, 14)
         words = rf"loss is {value} at step 14 \(epoch 2\), run {name}, frames {start} to {start + 11}: lower"
         with pytest.raises(TrainingError, match=words):
@@ -182,7 +181,7 @@ def test_weights_that_are_not_finite_are_never_saved_nor_returned(
         return state._replace(params=params), measures, lam
 
     with monkeypatch.context() as patch:
-        patch.setattr(_loop, "make_step", spoilt(step_number, spoil))
+        patch.setattr(_epochs, "make_step", spoilt(step_number, spoil))
         with pytest.raises(TrainingError, match=f"at step {step_number} "):
             fit(study, CONFIG, run_dir=tmp_path / "run", show_progress=False)
     model = fit(study, CONFIG, run_dir=tmp_path / "run", resume=True, show_progress=False)

@@ -5,21 +5,22 @@ import numpy as np
 import pytest
 from training_studies import CONFIG
 
-from lassovae.training._step import SMALLEST_LAM_FACTOR, guarded, scheduled_lam
+from lassovae.training._step import SMALLEST_LAM_FACTOR, guarded, schedule, scheduled_lam
 
 
-def schedule(config, num_steps):
-    return np.array([float(scheduled_lam(config, jnp.asarray(step), num_steps)) for step in range(num_steps)])
+def lams(config, num_steps):
+    numbers = schedule(config, num_steps)
+    return np.array([float(scheduled_lam(numbers, jnp.asarray(step))) for step in range(num_steps)])
 
 
 def test_lam_rises_linearly_from_a_tenth_and_stays():
-    got = schedule(CONFIG.replace(lam=0.02, lam_warmup=0.25), 40)
+    got = lams(CONFIG.replace(lam=0.02, lam_warmup=0.25), 40)
     expected = 0.02 * np.interp(np.arange(40), [0, 10], [0.1, 1.0])
     np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
 def test_without_warm_up_every_step_has_the_full_lam():
-    np.testing.assert_allclose(schedule(CONFIG.replace(lam=0.02, lam_warmup=0.0), 5), 0.02, rtol=1e-6)
+    np.testing.assert_allclose(lams(CONFIG.replace(lam=0.02, lam_warmup=0.0), 5), 0.02, rtol=1e-6)
 
 
 def test_the_guard_is_exactly_one_while_the_var_lives():

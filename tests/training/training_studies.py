@@ -1,6 +1,5 @@
 """Tiny studies and settings that the tests of training share, and what they compare."""
 
-from functools import cache
 from pathlib import Path
 
 import jax
@@ -8,7 +7,7 @@ import numpy as np
 
 from lassovae._config import Config
 from lassovae.data import ArrayRecording, Run, Study, epoch_order, windows
-from lassovae.training import _step
+from lassovae.training._step import make_step
 
 SHAPE = (16, 24)
 FRAMES = 24
@@ -45,21 +44,11 @@ def movies_of(study):
     return [run.recording[:] for run in study]
 
 
-@cache
-def _compiled(config, num_steps, make):
-    return make(config, num_steps)
-
-
-def shared_make_step(config, num_steps, make=_step.make_step):
-    """make_step, compiled once a session for equal settings; a step knows nothing of the seed."""
-    return _compiled(config.replace(seed=0), num_steps, make)
-
-
 def stopping_at(step_number, error):
     """A make_step whose step raises instead of doing the given step (counted over its own calls, from 1)."""
 
-    def make(config, num_steps):
-        inner, calls = shared_make_step(config, num_steps), [0]
+    def make(config, mesh):
+        inner, calls = make_step(config, mesh), [0]
 
         def step(*arguments):
             calls[0] += 1

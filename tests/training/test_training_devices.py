@@ -1,0 +1,126 @@
+"""The same training on 1, 2 and 8 devices and on two processes: the same weights, and checkpoints that move.
+
+Every job is a process of its own, since the number of devices is chosen when JAX starts.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from training_studies import CONFIG, make_study
+
+from lassovae import InputError, load
+from lassovae.training import fit
+from lassovae.training._mesh import make_mesh
+
+HERE = Path(__file__).parent
+STEPS = 20  # of 8 windows: all the windows of the study
+EIGHT = CONFIG.replace(windows_per_step=8, epochs=STEPS, learning_rate=1e-3)  # as in devices_job.py
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def started(out, devices, epochs, *where):
+    arguments = [str(a) for a in (out, devices, epochs, *where)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_NUM", "XLA_FLAGS"))}
+    return subprocess.Popen(
+        [sys.executable, HERE / "devices_job.py", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def ended(*jobs):
+    for job in jobs:
+        text, _ = job.communicate(timeout=300)
+        assert job.returncode == 0, text[-3000:]
+
+
+def weights(out):
+    """Weights after one step and after all."""
+    return [dict(np.load(f"{out}-{name}.npz")) for name in ("first", "last")]
+
+
+def trained(out, devices):
+    ended(started(out, devices, STEPS))
+    return weights(out)
+
+
+def trained_by_two(out, devices):
+    port = free_port()
+    ended(*(started(out, devices, STEPS, port, process, 2) for process in (0, 1)))
+    return weights(out)
+
+
+def distance(one, other):
+    """Largest difference of any weight, relative to the largest of its array.
+
+    An array that nothing but rounding moves, a bias that centring takes off again, is measured by the way that Adam
+    could have moved it.
+    """
+    assert one.keys() == other.keys()
+    assert len(one) > 20
+    return max(
+        np.abs(one[k] - other[k]).max() / max(np.abs(other[k]).max(), STEPS * EIGHT.learning_rate)
+        for k in other
+    )
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Weights after 1 and after all steps, on one device."""
+    first, last = trained(tmp_path_factory.mktemp("alone") / "run", 1)
+    assert distance(first, last) > 0.01  # the training goes somewhere
+    return first, last
+
+
+def assert_same(trained, alone):
+    assert distance(trained[0], alone[0]) <= 1e-5
+    assert distance(trained[1], alone[1]) <= 1e-4
+
+
+@pytest.mark.parametrize("devices", [2, 8])
+def test_several_devices_train_the_same_weights(devices, alone, tmp_path):
+    assert_same(trained(tmp_path / "run", devices), alone)
+
+
+def test_two_processes_train_the_same_weights_and_one_goes_on_from_their_checkpoint(alone, tmp_path):
+    run = tmp_path / "run"
+    assert_same(trained_by_two(run, 2), alone)  # of two devices each
+    model = load(run)
+    assert len(model.history) == STEPS
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, STEPS + 1))  # one process writes
+    # two began, one ends
+    steps = sorted(int(p.name) for p in (run / "checkpoints").iterdir() if p.name.isdigit())
+    assert steps[-2:] == [STEPS - 1, STEPS]
+    shutil.rmtree(run / "checkpoints" / str(STEPS))
+    with pytest.raises(InputError, match=f"unfinished training .step {STEPS - 1} of {STEPS}"):
+        load(run)
+    ended_here = fit(make_study(), EIGHT, run_dir=run, resume=True, show_progress=False)
+    leaves = jax.tree.leaves_with_path(ended_here.weights)
+    values = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+    assert distance(values, alone[1]) <= 1e-4
+
+
+def test_devices_that_cannot_share_a_step_are_refused_before_anything_is_written(tmp_path):
+    study = make_study()
+    with pytest.raises(InputError, match=r"devices=\d+: JAX has \d"):
+        make_mesh(8, len(jax.devices()) + 1)
+    for devices in (0, -1, True):
+        with pytest.raises(InputError, match="devices="):
+            fit(study, CONFIG, run_dir=tmp_path / "run", devices=devices)
+    assert not (tmp_path / "run").exists()
