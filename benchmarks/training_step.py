@@ -10,9 +10,11 @@ Loss and gradient, forward and backward, no optimiser, of one window in float32:
 
 "over torch" is ours over the fastest of PyTorch's for the same step and strength, "over autoenc." any of ours
 over our autoencoder's; both of fastest calls, since other work on the machine slows PyTorch's small parallel
-loops far more than it slows XLA, and medians would flatter ours. Before that (part "check") losses and gradients must agree: see `_agreement.py`. The
-weights are random, so what matters of a strength is the mean number of non-zeros a target: where it is near zero
-the fit costs next to nothing. On a GPU both libraries' convolutions use their defaults, TF32 where there is.
+loops far more than it slows XLA, and medians would flatter ours.
+
+Before that (part "check") losses and gradients must agree: see `_agreement.py`. The weights are random, so what
+matters of a strength is the mean number of non-zeros a target: where it is near zero the fit costs next to
+nothing. On a GPU both libraries' convolutions use their defaults, TF32 where there is.
 
     python benchmarks/training_step.py --out results/benchmarks
     python benchmarks/training_step.py --parts check
