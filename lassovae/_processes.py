@@ -179,28 +179,27 @@ def require_device(kind: DeviceKind) -> None:
     """See that JAX computes where the user wants it to; a GPU that is silently unused costs days.
 
     Args:
-        kind: "cpu", "gpu", or "auto" for whatever JAX found.
+        kind: "cpu", "gpu", or "auto" for whatever JAX finds.
 
     Raises:
         InputError: JAX found something else; says how to change that.
     """
     if kind not in get_args(DeviceKind):
         raise InputError(f"device={kind!r} is not known; choose one of {', '.join(get_args(DeviceKind))}")
-    if kind == "auto":
-        return
     platforms = os.environ.get("JAX_PLATFORMS")
     setting = f"JAX_PLATFORMS={platforms}" if platforms else "JAX_PLATFORMS not set"
     try:
         found, words = jax.default_backend(), describe_devices()
-    except RuntimeError as error:  # JAX_PLATFORMS names what is not there
-        found, words = "nothing", f"nothing ({str(error).splitlines()[0]})"
-    if found == kind:
+    except (RuntimeError, AssertionError) as error:  # JAX_PLATFORMS names what is not there; JAX may assert
+        reason = str(error).splitlines()[:1] or ["no such platform"]
+        found, words = "nothing", f"nothing ({reason[0]})"
+    if found == kind or (kind == "auto" and found != "nothing"):
         return
-    if kind == "cpu":
+    if kind != "gpu":
         raise InputError(
-            f"the device is to be a cpu, but JAX found {words}: set JAX_PLATFORMS=cpu before it starts"
+            f"device={kind!r}, but JAX found {words}, with {setting}: set JAX_PLATFORMS=cpu before it starts"
         )
     raise InputError(
-        f"the device is to be a gpu, but JAX found {words}, with {setting}: see that nvidia-smi lists a GPU, install "
+        f"device='gpu', but JAX found {words}, with {setting}: see that nvidia-smi lists a GPU, install "
         "with pip install 'lassovae[gpu]', and leave JAX_PLATFORMS unset or set it to cuda"
     )

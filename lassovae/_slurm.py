@@ -73,8 +73,8 @@ def slurm_task(environ: Mapping[str, str]) -> SlurmTask | None:
 
 def first_host(nodes: str) -> str:
     """The first name of a SLURM node list: "gpu[07-09,12],cpu1" begins with gpu07."""
-    first = re.match(r"(?:[^,\[]|\[[^\]]*\])*", nodes)
-    name = re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first.group() if first else "")
+    first = re.match(r"((?:[^,\[\]]|\[[^\]]+\])+)(?:,|$)", nodes)  # commas within brackets do not end it
+    name = re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first[1]) if first else ""
     if not name or "[" in name:
         raise InputError(f"SLURM_STEP_NODELIST={nodes!r} is not a list of nodes: {BY_HAND}")
     return name
