@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lassovae._errors import InputError, SolveError, TrainingError
     from lassovae._model import Model, encode_run
     from lassovae._presets import Preset, preset, suggested_preprocess
+    from lassovae._processes import describe_devices, require_device, start_processes
     from lassovae._status import Status, raise_if_failed
     from lassovae.report import compare
     from lassovae.training import fit, load
@@ -31,11 +32,14 @@ _HOMES = {
     "TrainingError": "_errors",
     "analyse": "_analysis",
     "compare": "report",
+    "describe_devices": "_processes",
     "encode_run": "_model",
     "fit": "training",
     "load": "training",
     "preset": "_presets",
     "raise_if_failed": "_status",
+    "require_device": "_processes",
+    "start_processes": "_processes",
     "suggested_preprocess": "_presets",
 }
 _PACKAGES = ("autoencoder", "data", "lasso", "maps", "plots", "report", "stats", "training", "var")
@@ -55,6 +59,7 @@ __all__ = [
     "autoencoder",
     "compare",
     "data",
+    "describe_devices",
     "encode_run",
     "fit",
     "lasso",
@@ -64,6 +69,8 @@ __all__ = [
     "preset",
     "raise_if_failed",
     "report",
+    "require_device",
+    "start_processes",
     "stats",
     "suggested_preprocess",
     "training",

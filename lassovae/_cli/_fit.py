@@ -1,0 +1,105 @@
+"""`lassovae fit`: train a model on a study and keep it in a run folder."""
+
+from __future__ import annotations
+
+import json as json_format
+import logging
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from lassovae._cli._settings import ConfigOptions, override
+from lassovae._errors import InputError
+
+logger = logging.getLogger("lassovae")
+
+MAIN_MODEL = "end_to_end"  # of a preset; its other models differ in what --mode, --encoder and --skip set
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Train a model on a study and keep it in a run folder, which lassovae.load reads back.
+
+    Settings come from the preset, adapted to the frames of the study; what is given here replaces them.
+    """
+
+    study: Annotated[Positional[Path], arg(metavar="STUDY.csv")]
+    """CSV with the columns recording, condition and, if runs were recorded in blocks, block."""
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder for the model; it must not hold another run."""
+    preset: Literal["paper", "quick", "smoke"] = "quick"
+    """What settings to begin with: the paper's, minutes on a laptop, or seconds on a small study."""
+    resume: FlagCreatePairsOff[bool] = False
+    """Go on in a folder where an earlier call was stopped; begin where there is nothing yet."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to compute; gpu fails where there is none, auto takes what JAX finds and says so."""
+    devices: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all)")] = None
+    """Number of devices to use."""
+    coordinator: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="(default: SLURM's)")] = (
+        None
+    )
+    """Where process 0 listens, if several processes train together."""
+    num_processes: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: SLURM's)")] = None
+    """How many they are; 1 alone: compute alone, whatever SLURM says."""
+    process_id: Annotated[int | None, arg(metavar="I", help_behavior_hint="(default: SLURM's)")] = None
+    """Which one this is, from 0."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object at the end instead of a sentence."""
+    settings: Annotated[ConfigOptions, arg(name="")] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Train.
+
+        Raises:
+            InputError: the study, the folder, a setting or a device will not do.
+            TrainingError: the loss or the weights are not finite.
+        """
+        if self.device == "cpu":
+            os.environ["JAX_PLATFORMS"] = "cpu"  # JAX reads it when it is imported, which is below
+        if self.devices is not None and self.devices < 1:
+            raise InputError(f"devices={self.devices} must be at least 1")
+        from lassovae._presets import preset
+        from lassovae.data import frame_shape_after, read_study
+
+        study = read_study(self.study)
+        config = override(preset(self.preset, study).models[MAIN_MODEL], self.settings)
+
+        import jax
+
+        from lassovae import training
+        from lassovae._processes import describe_devices, require_device, start_processes
+
+        # `fit` checks the same. Before other processes are waited for: here every one of them sees the folder as
+        # it was, and none of them has written yet.
+        study.check(order=config.order, window=config.window)
+        frame_shape = frame_shape_after(study.frame_shape, config.preprocess)
+        training.claim(self.out, training.settings(study, config, frame_shape), self.resume)
+        start_processes(self.coordinator, self.num_processes, self.process_id)
+        require_device(self.device)
+        speaks = jax.process_index() == 0  # one of many processes, so that nothing is said twice
+        if speaks:
+            logger.info("Training on %s.", describe_devices())
+        else:
+            logger.setLevel(logging.WARNING)
+        some: dict[str, Any] = {} if self.devices is None else {"devices": self.devices}
+        began = time.perf_counter()
+        model = training.fit(
+            study, config, run_dir=self.out, resume=self.resume, show_progress=speaks, **some
+        )
+        if speaks:
+            self._report(model.history, time.perf_counter() - began, describe_devices())
+
+    def _report(self, history: tuple[dict[str, Any], ...], seconds: float, devices: str) -> None:
+        loss = history[-1]["loss"] if history else None  # block means have nothing to train
+        if self.json:
+            result = {"run_dir": str(self.out), "steps": len(history), "loss": loss}
+            result |= {"seconds": round(seconds, 3), "devices": devices}
+            sys.stdout.write(json_format.dumps(result, allow_nan=False) + "\n")
+            return
+        trained = f"{len(history)} steps, last loss {loss:.4g}" if history else "nothing to train"
+        sys.stdout.write(f"Model in {self.out}: {trained}, {seconds:.1f} s on {devices}.\n")
