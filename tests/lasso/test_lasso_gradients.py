@@ -36,17 +36,18 @@ def test_central_differences(x64, rng, rows, predictors, ratio):
     lam = ratio * np.abs(np.einsum("dnp,dnk->dkp", X, Y)).max(axis=-1) / rows
     G = rng.normal(size=(count, predictors, targets))
     data = (X, Y, lam)
-    # a kink closer than the differences reach: their first-order change of the level, with room to spare
-    far = np.asarray(solve_lasso_designs(*data).kink_margin).min(axis=1) > 50 * h
-    assert far.mean() > 0.5, "too many problems skipped"
-    # the four points of the three arguments as one stack of designs, twelve times as long
+    # the data and the four points of the three arguments as one stack of designs, thirteen times as long
     directions = [rng.normal(size=a.shape) for a in (X, Y)] + [lam * rng.normal(size=lam.shape)]
-    points = [[], [], []]
+    points = [[a] for a in data]
     for argument in range(3):
         for step in (-2 * h, -h, h, 2 * h):
             for other in range(3):
                 points[other].append(data[other] + (step * directions[other] if other == argument else 0))
-    coef = np.asarray(solve_lasso_designs(*(np.concatenate(p) for p in points)).coef)
+    solution = solve_lasso_designs(*(np.concatenate(p) for p in points))
+    # a kink closer than the differences reach: their first-order change of the level, with room to spare
+    far = np.asarray(solution.kink_margin)[:count].min(axis=1) > 50 * h
+    assert far.mean() > 0.5, "too many problems skipped"
+    coef = np.asarray(solution.coef)[count:]
     values = (coef.reshape(3, 4, count, predictors, targets) * G).sum(axis=(3, 4))
     differences = (values[:, 0] - 8 * values[:, 1] + 8 * values[:, 2] - values[:, 3]) / (12 * h)
     for argument, gradient in enumerate(pullback_designs_jitted(*data, G)):
@@ -117,9 +118,10 @@ def test_no_gradient_at_lam_max_and_above(dtype):
 def test_inactive_predictors_have_no_gradient(x64, rng):
     """dX = r v' - (X v) b' vanishes in their columns, exactly, and nowhere else."""
     X, Y = ref.gaussian(33, 12, 20, 1)
-    coef = np.asarray(solve_lasso(X, Y, 0.1).coef)
-    grad_X, _, _ = pullback_jitted(X, Y, 0.1, rng.normal(size=(20, 1)))
-    np.testing.assert_array_equal(np.asarray(grad_X).any(axis=0), coef[:, 0] != 0)
+    y, lam = Y[:, 0], np.float64(0.1)  # the shapes of the next test's targets: one program for both
+    coef = np.asarray(solve_lasso(X, y, lam).coef)
+    grad_X, _, _ = pullback_jitted(X, y, lam, rng.normal(size=20))
+    np.testing.assert_array_equal(np.asarray(grad_X).any(axis=0), coef != 0)
 
 
 def test_a_batch_equals_the_sum_over_a_loop(x64, rng):
