@@ -138,6 +138,12 @@ class Config:
         """A copy with the named fields changed, checked again."""
         return dataclasses.replace(self, **changes)
 
+    def program(self) -> Config:
+        """What compiled programs depend on: all else is set to its default, so that equal programs are compiled once."""
+        plain = type(self)()
+        names = ("lam", "condition_lam", "lam_warmup", "learning_rate", "epochs", "seed", "preprocess")
+        return self.replace(**{name: getattr(plain, name) for name in names})
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, the inverse of `from_dict`."""
         return dataclasses.asdict(self)

@@ -19,7 +19,7 @@ from lassovae.autoencoder import (
     decode,
     encode,
     latent_shape,
-    mean_positions,
+    position_weights,
     reconstruct,
 )
 
@@ -80,6 +80,15 @@ def _decode(
     return residual, reconstruct(config, residual, mean_frame)
 
 
+@jax.jit
+def _position_sums(positions: Positions, count: int) -> Positions:
+    """How often each pooling found its maximum where, over the first `count` frames; compiled once for all counts."""
+    return tuple(
+        jnp.tensordot((jnp.arange(len(p)) < count).astype(jnp.float32), position_weights(p), axes=1)
+        for p in positions
+    )
+
+
 def _padded(x: np.ndarray, length: int) -> np.ndarray:
     return np.concatenate([x, np.repeat(x[-1:], length - len(x), axis=0)]) if len(x) < length else x
 
@@ -99,9 +108,11 @@ def encode_run(model: Model, frames: np.ndarray) -> tuple[np.ndarray, Positions]
     for start in range(0, len(frames), CHUNK):
         count = min(CHUNK, len(frames) - start)
         chunk = _padded(frames[start : start + CHUNK], CHUNK)
-        latents, positions = _encode(model.config, model.weights, jnp.asarray(chunk), model.mean_frame)
+        latents, positions = _encode(
+            model.config.program(), model.weights, jnp.asarray(chunk), model.mean_frame
+        )
         parts.append(np.asarray(latents)[:count])
-        sums = [np.asarray(p) * count for p in mean_positions(tuple(p[:count] for p in positions))]
+        sums = [np.asarray(p) for p in _position_sums(positions, count)]
         totals = [total + more for total, more in zip(totals, sums, strict=True)] if totals else sums
     return np.concatenate(parts), tuple(jnp.asarray(total / len(frames)) for total in totals)
 
@@ -127,7 +138,9 @@ def decode_run(
     for start in range(first, len(frames), CHUNK):
         stop = min(start + CHUNK, len(frames))
         shown = _padded(frames[start - shift : stop - shift], CHUNK)
-        _, positions = _encode(model.config, model.weights, jnp.asarray(shown), model.mean_frame)
+        _, positions = _encode(model.config.program(), model.weights, jnp.asarray(shown), model.mean_frame)
         z = _padded(latents[start - first : stop - first], CHUNK)
-        residual, frame = _decode(model.config, model.weights, jnp.asarray(z), positions, model.mean_frame)
+        residual, frame = _decode(
+            model.config.program(), model.weights, jnp.asarray(z), positions, model.mean_frame
+        )
         yield start, np.asarray(residual)[: stop - start], np.asarray(frame)[: stop - start]

@@ -32,15 +32,23 @@ def pick(record: Record, order: jax.Array) -> Record:
     return jax.tree.map(lambda x: jax.vmap(lambda v, i: v[i])(x, order), record)
 
 
-def put_back(record: Record, order: jax.Array, part: Record) -> Record:
-    """Undo `pick`."""
-    return jax.tree.map(lambda x, y: jax.vmap(lambda v, i, w: v.at[i].set(w))(x, order, y), record, part)
+def put_back(record: Record, order: jax.Array, picked: Record, worked: Record) -> Record:
+    """Undo `pick` after some work; what the work left as it was needs no program to be written back."""
+
+    def one(whole: jax.Array, before: jax.Array, after: jax.Array) -> jax.Array:
+        if after is before:
+            return whole
+        return jax.vmap(lambda v, i, w: v.at[i].set(w))(whole, order, after)
+
+    return jax.tree.map(one, record, picked, worked)
 
 
 def where_chosen(chosen: jax.Array, new: Record, old: Record) -> Record:
     """The record with the chosen targets, (designs, targets) bool, renewed."""
 
     def one(x: jax.Array, y: jax.Array) -> jax.Array:
+        if x is y:
+            return x
         return jnp.where(chosen.reshape(*chosen.shape, *(1,) * (x.ndim - 2)), x, y)
 
     return jax.tree.map(one, new, old)
@@ -70,6 +78,7 @@ def in_groups(
         idle = ~chosen(record)
         key = idle if turn is None else jnp.where(idle, jnp.inf, turn(record))
         order = jnp.argsort(key, axis=-1, stable=True)[:, :size]
-        return put_back(record, order, work(pick(record, order)))
+        picked = pick(record, order)
+        return put_back(record, order, picked, work(picked))
 
     return lax.while_loop(lambda record: chosen(record).any(), one_group, record)
