@@ -139,7 +139,7 @@ class Config:
         return dataclasses.replace(self, **changes)
 
     def program(self) -> Config:
-        """What compiled programs depend on: all else is set to its default, so that equal programs are compiled once."""
+        """What compiled programs depend on: all else is set to its default, and equal programs are compiled once."""
         plain = type(self)()
         names = ("lam", "condition_lam", "lam_warmup", "learning_rate", "epochs", "seed", "preprocess")
         return self.replace(**{name: getattr(plain, name) for name in names})
