@@ -5,6 +5,7 @@ The only file of the benchmarks that knows how the library's training calls its 
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from functools import cache
 
@@ -17,10 +18,23 @@ from lassovae._config import Preprocess
 from lassovae._numerics import quicker
 from lassovae.autoencoder import Weights, decode, encode, initial_weights, reconstruct
 from lassovae.data import prepare, simulate_study
+from lassovae.training._batches import Batch
 from lassovae.training._objective import weighted_loss
+from lassovae.training._step import TrainState, device_gradient
 
 RUN_FRAMES = 320  # the mean frame is that of a run, not of the window
 PIXELS_A_CELL = 205  # as in the simulator's default study
+
+
+def film(text: str) -> tuple[int, int, int]:
+    """Three numbers, frames,height,width."""
+    try:
+        frames, height, width = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not frames,height,width") from None
+    if frames < 8 or min(height, width) < 32 or height % 8 or width % 8:
+        raise argparse.ArgumentTypeError(f"{text!r}: at least 8,32,32, height and width multiples of 8")
+    return frames, height, width
 
 
 def movie(seed: int, window: int, frame_shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -61,6 +75,20 @@ def autoencoder_step(config: Config) -> Callable:
         return error, weights.batch_stats
 
     return jax.jit(jax.value_and_grad(loss, has_aux=True), compiler_options=quicker())
+
+
+@cache
+def batch_step(config: Config) -> Callable:
+    """Jitted (params, batch_stats, frames, weight, mean_frame, lam) to (((loss, (measures, statistics)), gradients)
+    of several windows, as a device of the training computes them.
+    """
+
+    def gradients(params, batch_stats, frames, weight, mean_frame, lam):
+        state = TrainState(params, batch_stats, None, jnp.int32(0), jnp.float32(1))
+        grads, stats, measures = device_gradient(config, state, Batch(frames, weight), mean_frame, lam)
+        return (measures.loss.sum(), (measures, stats)), grads
+
+    return jax.jit(gradients, compiler_options=quicker())
 
 
 @cache

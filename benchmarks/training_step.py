@@ -23,7 +23,6 @@ nothing. On a GPU both libraries' convolutions use their defaults, TF32 where th
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -38,7 +37,7 @@ import numpy as np
 import torch
 from _agreement import COLUMNS as AGREEMENT_COLUMNS
 from _agreement import Agreement, Case, no_further, same_formulas
-from _steps import autoencoder_step, moved_weights, movie, whole_step
+from _steps import autoencoder_step, film, moved_weights, movie, whole_step
 from _torch_lars import window_loss
 from _torch_twin import LAYOUTS, Twin, gradient_step, with_gradients
 
@@ -85,17 +84,6 @@ COLUMNS = {
     "over_torch": ("over torch", _or_blank("{:.2f}".format)),
     "over_autoencoder": ("over autoenc.", _or_blank("{:.2f}".format)),
 }
-
-
-def film(text: str) -> tuple[int, int, int]:
-    """Three numbers, frames,height,width."""
-    try:
-        frames, height, width = (int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not frames,height,width") from None
-    if frames < 8 or min(height, width) < 32 or height % 8 or width % 8:
-        raise argparse.ArgumentTypeError(f"{text!r}: at least 8,32,32, height and width multiples of 8")
-    return frames, height, width
 
 
 class Call(NamedTuple):

@@ -71,7 +71,7 @@ def _initial_state(config: Config, frame_shape: tuple[int, int], key: jax.Array)
     return TrainState(
         params=weights.params,
         batch_stats=weights.batch_stats,
-        opt_state=OPTIMISER.init(weights.params),
+        opt_state=OPTIMISER.init(weights.params) if weights.params else (),  # block means have none
         step=jnp.zeros((), jnp.int32),
         lam_factor=jnp.ones(()),
     )
@@ -108,13 +108,10 @@ def _windows_at_once(windows: int) -> int:
     return 1 if jax.default_backend() == "cpu" else windows
 
 
-def _gradient(
+def device_gradient(
     config: Config, state: TrainState, batch: Batch, mean_frame: jax.Array, lam: jax.Array
 ) -> tuple[Any, dict[str, Any], Measures]:
-    """Weighted sums of gradients and statistics over the windows of all devices, and their measures.
-
-    Runs on every device of the mesh, on its own windows.
-    """
+    """Weighted sums of gradients and statistics over the windows of one device, and the measures of each window."""
     gradient = jax.grad(partial(weighted_loss, config=config), has_aux=True)
 
     def of_part(part: Batch) -> tuple[Any, Measures]:
@@ -133,10 +130,18 @@ def _gradient(
         nothing = jax.tree.map(jnp.zeros_like, (state.params, state.batch_stats))
         sums, measures = lax.scan(add, nothing, parts)
         measures = jax.tree.map(jnp.ravel, measures)
+    return *sums, measures
+
+
+def _gradient(
+    config: Config, state: TrainState, batch: Batch, mean_frame: jax.Array, lam: jax.Array
+) -> tuple[Any, dict[str, Any], Measures]:
+    """The same over the windows of all devices, measures put together; runs on every device of the mesh."""
+    grads, stats, measures = device_gradient(config, state, batch, mean_frame, lam)
     counts = batch.weight > 0
     means = jax.tree.map(lambda x: batch.weight @ x.astype(batch.weight.dtype), measures)
     failed = jnp.where(counts, measures.failed, 0).sum()
-    (grads, stats), means, failed = lax.psum((sums, means, failed), WINDOWS)
+    grads, stats, means, failed = lax.psum((grads, stats, means, failed), WINDOWS)
     gap = lax.pmax(jnp.where(counts, measures.gap, 0).max(), WINDOWS)
     return grads, stats, means._replace(gap=gap, failed=failed)
 
