@@ -14,7 +14,8 @@ loops far more than it slows XLA, and medians would flatter ours.
 
 Before that (part "check") losses and gradients must agree: see `_agreement.py`. The weights are random, so what
 matters of a strength is the mean number of non-zeros a target: where it is near zero the fit costs next to
-nothing. On a GPU both libraries' convolutions use their defaults, TF32 where there is.
+nothing. On a GPU both libraries' convolutions may use TF32: PyTorch's do by default, ours with
+precision="tensorfloat32".
 
     python benchmarks/training_step.py --out results/benchmarks
     python benchmarks/training_step.py --parts check
@@ -225,7 +226,8 @@ def main() -> None:
     )
     print(machine)
 
-    config = Config(mode="end_to_end", channels=options.channels, order=options.order)
+    precision = "float32" if options.device == "cpu" else "tensorfloat32"
+    config = Config(mode="end_to_end", channels=options.channels, order=options.order, precision=precision)
     full, reduced = (
         Bench(size, config, options.seed, options.device) for size in (options.size, options.reduced)
     )

@@ -78,7 +78,8 @@ class Config:
         channels: feature channels of each convolution.
         windows_per_step: windows whose gradients are averaged before the weights move. Batch norm sees each
             window by itself; the running statistics move by the mean over the windows of a step. The windows of a
-            step are spread over the devices.
+            step are spread over the devices; an accelerator works on all of its own at once (1 to 4 GB each at
+            the paper's size), a CPU on one.
         precision: of the convolutions' products. "float32": all bits on every device; "tensorfloat32": an
             accelerator may round factors to 10 bits, a CPU does not; "bfloat16": factors are rounded to 8 bits.
             Sums are float32, and the VAR is fitted in full precision, always.
@@ -143,6 +144,11 @@ class Config:
         plain = type(self)()
         names = ("lam", "condition_lam", "lam_warmup", "learning_rate", "epochs", "seed", "preprocess")
         return self.replace(**{name: getattr(plain, name) for name in names})
+
+    def network(self) -> Config:
+        """What the encoder and the decoder depend on alone, likewise."""
+        names = ("encoder", "channels", "skip", "precision")
+        return type(self)(**{name: getattr(self, name) for name in names})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, the inverse of `from_dict`."""

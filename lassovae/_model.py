@@ -16,10 +16,10 @@ from lassovae._errors import InputError
 from lassovae.autoencoder import (
     Positions,
     Weights,
+    count_positions,
     decode,
     encode,
     latent_shape,
-    position_weights,
     reconstruct,
 )
 
@@ -37,7 +37,8 @@ class Model:
         scale, offset: stored pixels become (pixel - offset) / scale.
         positions: average pooling positions over the training runs, for decoding maps (`mean_positions`).
         history: one dictionary a step: step, epoch, run, start, loss, reconstruction, relative_error, nonzeros,
-            gap, failed, lam.
+            gap, failed, lam. With several windows a step, run and start are lists and the measures those of
+            `Measures`; a number that is not finite is None.
         lam_factor: by what the guard against a dead VAR multiplied lam in the last step; 1 if it never acted.
         notes: sentences a user must read, about this training.
     """
@@ -80,13 +81,7 @@ def _decode(
     return residual, reconstruct(config, residual, mean_frame)
 
 
-@jax.jit
-def _position_sums(positions: Positions, count: int) -> Positions:
-    """How often each pooling found its maximum where, over the first `count` frames; compiled once for all counts."""
-    return tuple(
-        jnp.tensordot((jnp.arange(len(p)) < count).astype(jnp.float32), position_weights(p), axes=1)
-        for p in positions
-    )
+_count_positions = jax.jit(count_positions)  # one program for all numbers of frames
 
 
 def _padded(x: np.ndarray, length: int) -> np.ndarray:
@@ -109,10 +104,10 @@ def encode_run(model: Model, frames: np.ndarray) -> tuple[np.ndarray, Positions]
         count = min(CHUNK, len(frames) - start)
         chunk = _padded(frames[start : start + CHUNK], CHUNK)
         latents, positions = _encode(
-            model.config.program(), model.weights, jnp.asarray(chunk), model.mean_frame
+            model.config.network(), model.weights, jnp.asarray(chunk), model.mean_frame
         )
         parts.append(np.asarray(latents)[:count])
-        sums = [np.asarray(p) for p in _position_sums(positions, count)]
+        sums = [np.asarray(p) for p in _count_positions(positions, count)]
         totals = [total + more for total, more in zip(totals, sums, strict=True)] if totals else sums
     return np.concatenate(parts), tuple(jnp.asarray(total / len(frames)) for total in totals)
 
@@ -138,9 +133,9 @@ def decode_run(
     for start in range(first, len(frames), CHUNK):
         stop = min(start + CHUNK, len(frames))
         shown = _padded(frames[start - shift : stop - shift], CHUNK)
-        _, positions = _encode(model.config.program(), model.weights, jnp.asarray(shown), model.mean_frame)
+        _, positions = _encode(model.config.network(), model.weights, jnp.asarray(shown), model.mean_frame)
         z = _padded(latents[start - first : stop - first], CHUNK)
         residual, frame = _decode(
-            model.config.program(), model.weights, jnp.asarray(z), positions, model.mean_frame
+            model.config.network(), model.weights, jnp.asarray(z), positions, model.mean_frame
         )
         yield start, np.asarray(residual)[: stop - start], np.asarray(frame)[: stop - start]

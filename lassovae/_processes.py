@@ -162,16 +162,21 @@ def _check(
         raise InputError(f"local_device_ids={local_device_ids!r} must be different integers of at least 0")
 
 
-def describe_devices() -> str:
-    """What JAX computes on, in words: "1 cpu device", "2 processes, 8 cpu devices (4 here)", "1 NVIDIA H200"."""
-    devices = jax.devices()
+def describe_devices(devices: Sequence[jax.Device] | None = None) -> str:
+    """Devices in words: "1 cpu device", "2 processes, 8 cpu devices (4 here)", "1 NVIDIA H200".
+
+    Args:
+        devices: None for all that JAX has, of all processes.
+    """
+    everything = jax.devices()
+    devices = everything if devices is None else devices
     kinds = Counter(device.device_kind for device in devices)
     words = " and ".join(
         f"{count} cpu device{'s' * (count > 1)}" if kind == "cpu" else f"{count} {kind}"
         for kind, count in kinds.items()
     )
     if jax.process_count() == 1:
-        return words
+        return words if len(devices) == len(everything) else f"{words} of {len(everything)}"
     return f"{jax.process_count()} processes, {words} ({jax.local_device_count()} here)"
 
 

@@ -9,6 +9,8 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", os.path.join(os.path.dirname(__file__), "..", ".jax_cache")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# The library's own programs are compiled so (`lassovae._numerics.quicker`); here all are.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=2")
 
 from collections.abc import Iterator
 from pathlib import Path

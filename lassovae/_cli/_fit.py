@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from lassovae._cli._settings import ConfigOptions, override
-from lassovae._errors import InputError
 
 logger = logging.getLogger("lassovae")
 
@@ -38,8 +37,10 @@ class Fit:
     """Go on in a folder where an earlier call was stopped; begin where there is nothing yet."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute; gpu fails where there is none, auto takes what JAX finds and says so."""
-    devices: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all)")] = None
-    """Number of devices to use."""
+    devices: Annotated[
+        int | None, arg(metavar="N", help_behavior_hint="(default: as many as share the windows)")
+    ] = None
+    """Number of devices that share the windows of a step."""
     coordinator: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="(default: SLURM's)")] = (
         None
     )
@@ -61,8 +62,6 @@ class Fit:
         """
         if self.device == "cpu":
             os.environ["JAX_PLATFORMS"] = "cpu"  # JAX reads it when it is imported, which is below
-        if self.devices is not None and self.devices < 1:
-            raise InputError(f"devices={self.devices} must be at least 1")
         from lassovae._presets import preset
         from lassovae.data import frame_shape_after, read_study
 
@@ -81,18 +80,18 @@ class Fit:
         training.claim(self.out, training.settings(study, config, frame_shape), self.resume)
         start_processes(self.coordinator, self.num_processes, self.process_id)
         require_device(self.device)
+        used = list(training.make_mesh(config.windows_per_step, self.devices).devices.flat)
         speaks = jax.process_index() == 0  # one of many processes, so that nothing is said twice
         if speaks:
-            logger.info("Training on %s.", describe_devices())
+            logger.info("Training on %s.", describe_devices(used))
         else:
             logger.setLevel(logging.WARNING)
-        some: dict[str, Any] = {} if self.devices is None else {"devices": self.devices}
         began = time.perf_counter()
         model = training.fit(
-            study, config, run_dir=self.out, resume=self.resume, show_progress=speaks, **some
+            study, config, run_dir=self.out, resume=self.resume, show_progress=speaks, devices=self.devices
         )
         if speaks:
-            self._report(model.history, time.perf_counter() - began, describe_devices())
+            self._report(model.history, time.perf_counter() - began, describe_devices(used))
 
     def _report(self, history: tuple[dict[str, Any], ...], seconds: float, devices: str) -> None:
         loss = history[-1]["loss"] if history else None  # block means have nothing to train

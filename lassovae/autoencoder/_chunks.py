@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-VALUES = 2**19  # of one map in a chunk: 4 MB
+VALUES = 2**19  # of one map in a chunk: 2 MB
 
 
 def chunk_size(num_frames: int, values_a_frame: int) -> int:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from lassovae.autoencoder._chunks import chunk_size, in_chunks
 from lassovae.autoencoder._convolutions import (
-    block_axes,
+    axes_to_blocks,
     from_pooled,
     from_pooled_transposed,
     to_blocks,
@@ -45,21 +45,28 @@ def leaky_relu(x: jax.Array) -> jax.Array:
     return jnp.where(x >= 0, x, SLOPE * x)
 
 
-def _chunk_moments(x: jax.Array, exists: jax.Array) -> Moments:
-    """Mean and sum of squares about it, of one chunk (frames, ..., channels)."""
+class _Part(NamedTuple):
+    """Mean of a chunk and the sum of squares about it, (channels,) each."""
+
+    mean: jax.Array
+    squares: jax.Array
+
+
+def _chunk_moments(x: jax.Array, exists: jax.Array) -> _Part:
+    """Of one chunk (frames, ..., channels)."""
     exists = exists.reshape(exists.shape[:1] + (1,) * (x.ndim - 1)) if exists.ndim else exists
     axes = tuple(range(x.ndim - 1))
     count = jnp.broadcast_to(exists, (*x.shape[:-1], 1)).sum()
     mean = (exists * x).sum(axis=axes) / count
-    return Moments(mean, (exists * jnp.square(x - mean)).sum(axis=axes))
+    return _Part(mean, (exists * jnp.square(x - mean)).sum(axis=axes))
 
 
-def _all_moments(chunks: Moments, frames: jax.Array, pixels: int) -> Moments:
+def _all_moments(chunks: _Part, frames: jax.Array, pixels: int) -> Moments:
     """Put the moments of chunks together; `frames` of each, of so many pixels."""
     counts = (frames * pixels)[:, None].astype(chunks.mean.dtype)
     total = counts.sum()
     mean = (counts * chunks.mean).sum(axis=0) / total
-    spread = chunks.variance.sum(axis=0) + (counts * jnp.square(chunks.mean - mean)).sum(axis=0)
+    spread = chunks.squares.sum(axis=0) + (counts * jnp.square(chunks.mean - mean)).sum(axis=0)
     return Moments(mean, spread / total)
 
 
@@ -101,7 +108,7 @@ def _rectified(x: jax.Array, kernel: jax.Array, bias: jax.Array, precision: str)
 
 def _is_kept(kernel: jax.Array) -> bool:
     """Is the rectified map kept for the reverse pass? From one channel it is cheaper to make again."""
-    return block_axes(kernel) == IN_MAP
+    return axes_to_blocks(kernel) == IN_MAP
 
 
 def _pooled_forward(
@@ -109,7 +116,7 @@ def _pooled_forward(
 ) -> tuple[Any, Any]:
     def work(exists: jax.Array, part: jax.Array) -> tuple[Any, Any, Any]:
         rectified = _rectified(part, kernel, bias, precision)
-        values, positions = pool_blocks(sign * rectified, block_axes(kernel))
+        values, positions = pool_blocks(sign * rectified, axes_to_blocks(kernel))
         kept = (rectified,) if _is_kept(kernel) else ()
         return (), (sign * values, positions, kept), _chunk_moments(rectified, exists)
 
@@ -126,7 +133,7 @@ def _pooled_reverse(precision: str, residuals: Any, pulls: Any) -> tuple[Any, ..
     def work(exists: jax.Array, part: jax.Array, where: jax.Array, pull: jax.Array, *kept: jax.Array) -> Any:
         rectified = kept[0] if kept else _rectified(part, kernel, bias, precision)
         exists = exists[..., None, None] if exists.ndim else exists
-        grads = constant + slope * rectified + unpool_blocks(pull, where, block_axes(kernel))
+        grads = constant + slope * rectified + unpool_blocks(pull, where, axes_to_blocks(kernel))
         grads = exists * jnp.where(rectified >= 0, grads, SLOPE * grads)
         of_x, of_kernel = to_blocks_transposed(part, kernel, grads, precision)
         return (of_kernel, grads.sum(axis=(0, 1, 2, 3, 4))), of_x, ()

@@ -129,4 +129,14 @@ def mean_positions(positions: Positions) -> Positions:
 
     A contribution map belongs to no frame, so its decoding uses the expected unpooling of a run.
     """
-    return tuple(position_weights(p).mean(axis=0) for p in positions)
+    return tuple(total / len(p) for total, p in zip(count_positions(positions), positions, strict=True))
+
+
+def count_positions(positions: Positions, num_frames: int | jax.Array | None = None) -> Positions:
+    """How often each pooling found its maximum where, over the first `num_frames` frames (None: all)."""
+
+    def one(p: jax.Array) -> jax.Array:
+        counts = jnp.ones(len(p)) if num_frames is None else (jnp.arange(len(p)) < num_frames)
+        return jnp.tensordot(counts.astype(jnp.float32), position_weights(p), axes=1)
+
+    return tuple(one(p) for p in positions)

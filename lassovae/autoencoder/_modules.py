@@ -80,7 +80,7 @@ class Encoder(nn.Module):
             x, position, moments = pooled(x, kernel, bias, norm.sign(), self.precision)
             x = norm(x, moments, train)
             positions.append(position)
-        return nn.Dense(1, name="collapse")(x)[..., 0], tuple(positions)
+        return nn.Dense(1, precision=lax.Precision.HIGHEST, name="collapse")(x)[..., 0], tuple(positions)
 
 
 class Decoder(nn.Module):
@@ -96,7 +96,7 @@ class Decoder(nn.Module):
         The scale of the last batch norm starts at 0, so that training starts from the mean frame itself: the
         residual to be learned is a few percent of it, and a few hundred steps do not shrink a start at 1.
         """
-        x = nn.Dense(self.channels, name="expand")(latents[..., None])
+        x = nn.Dense(self.channels, precision=lax.Precision.HIGHEST, name="expand")(latents[..., None])
         for level in reversed(range(POOLINGS)):
             last = level == 0
             features = 1 if last else self.channels

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from lassovae._analysis import Analysis, analyse
@@ -75,6 +76,11 @@ def compare(
         raise InputError(f"the preset has no model named {MAIN!r}, which is the one the figures show")
     if len({config.preprocess for config in preset.models.values()}) > 1:
         raise InputError("the models of a preset must share one preprocess, or they cannot be compared")
+    if jax.process_count() > 1:
+        raise InputError(
+            f"compare runs in one process, and this is one of {jax.process_count()}: train with `fit` in all of them, "
+            "then analyse in one"
+        )
     folder = Path(out)
     for name, config in preset.models.items():  # all of them before the first writes anything
         study.check(order=config.order, window=config.window)

@@ -177,7 +177,7 @@ def draw_all(
         if m.history
     }
     if curves:
-        text = "Training: loss, R_var and non-zero coefficients a target of each step's window."
+        text = "Training: loss, R_var and non-zero coefficients a target of each step."
         keep(plots.training_curves(curves), "training.png", text)
     figure = plots.new_figure(7.2, 3.2)
     left, right = figure.subplots(1, 2)

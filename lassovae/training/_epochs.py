@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -148,7 +148,7 @@ def train(
         def finish(allowed: int) -> None:
             """Write down the oldest steps, until no more than `allowed` are waiting."""
             while len(waiting) > allowed:
-                done = waiting.pop(0)
+                done = waiting[0]
                 measures, lam, finite = jax.device_get((done.measures, done.lam, done.finite))
                 _check(record, done, measures, bool(finite))
                 row = _row(record, done, measures, float(lam))
@@ -156,6 +156,7 @@ def train(
                 if log is not None:
                     log.write(json.dumps(row) + "\n")
                     log.flush()
+                waiting.pop(0)
                 progress.advance(measures, done.step, done.step % per_epoch == 0)
 
         for epoch in range(count // per_epoch, config.epochs):
@@ -166,7 +167,8 @@ def train(
                 try:
                     state, measures, lam = step_fn(state, batch, mean_frame, numbers)
                 except BaseException:
-                    finish(0)  # what was done stays on record
+                    with suppress(TrainingError):  # what stops the training is the first error
+                        finish(0)  # what was done stays on record
                     raise
                 count += 1
                 finite = _all_finite((state.params, state.batch_stats))

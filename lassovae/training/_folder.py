@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from lassovae._config import Config
 from lassovae._errors import InputError
 from lassovae.data import Study, content_hash
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 until Adam kept its moments as one vector
 LIBRARIES = ("lassovae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "tifffile")
 
 
@@ -76,9 +76,8 @@ def settings(study: Study, config: Config, frame_shape: tuple[int, int]) -> dict
     }
 
 
-def provenance(study: Study, config: Config) -> dict[str, Any]:
-    """Content of provenance.json: versions, device, seed, and a hash of the pixels of every recording."""
-    devices = jax.devices()
+def provenance(study: Study, config: Config, devices: Sequence[jax.Device]) -> dict[str, Any]:
+    """Content of provenance.json: versions, the devices used, seed, and a hash of every recording's pixels."""
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

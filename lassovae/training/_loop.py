@@ -143,7 +143,7 @@ def fit(
     with ExitStack() as stack:
         checkpoints = None
         if folder is not None:
-            made_with = provenance(study, config)
+            made_with = provenance(study, config, list(mesh.devices.flat))
             if (folder / "config.json").exists():
                 check_inputs(folder, made_with)
             wait_for_all("run folder read")

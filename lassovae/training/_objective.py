@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from lassovae._config import Config
+from lassovae._numerics import dot
 from lassovae.autoencoder import Positions, Weights, decode, encode, reconstruct
 from lassovae.var import centre, fit_series, forecast_centred, relative_error_centred
 
@@ -150,5 +151,5 @@ def weighted_loss(
         () loss; measures of the windows, without gradient; weighted sum of the batch statistics.
     """
     measures, stats = window_losses(params, batch_stats, frames, mean_frame, lam, config=config)
-    stats = jax.tree.map(lambda x: jnp.tensordot(weight.astype(x.dtype), x, axes=1), stats)
-    return weight @ measures.loss, lax.stop_gradient((measures, stats))
+    stats = jax.tree.map(lambda x: dot("w,w...->...", weight.astype(x.dtype), x), stats)
+    return dot("w,w->", weight, measures.loss), lax.stop_gradient((measures, stats))

@@ -13,7 +13,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from lassovae._config import Config
-from lassovae._numerics import quicker
+from lassovae._numerics import dot, quicker
 from lassovae.autoencoder import initial_weights
 from lassovae.training._batches import Batch
 from lassovae.training._mesh import WINDOWS
@@ -139,7 +139,7 @@ def _gradient(
     """The same over the windows of all devices, measures put together; runs on every device of the mesh."""
     grads, stats, measures = device_gradient(config, state, batch, mean_frame, lam)
     counts = batch.weight > 0
-    means = jax.tree.map(lambda x: batch.weight @ x.astype(batch.weight.dtype), measures)
+    means = jax.tree.map(lambda x: dot("w,w->", batch.weight, x.astype(batch.weight.dtype)), measures)
     failed = jnp.where(counts, measures.failed, 0).sum()
     grads, stats, means, failed = lax.psum((grads, stats, means, failed), WINDOWS)
     gap = lax.pmax(jnp.where(counts, measures.gap, 0).max(), WINDOWS)

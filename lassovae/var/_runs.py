@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 
 from lassovae._errors import InputError
@@ -46,13 +47,15 @@ def _check_lam(lam: float) -> None:
 
 
 def _with_growing_capacity(
-    latents: jax.Array, valid: jax.Array, order: int, lam: float, pool: bool
+    latents: jax.Array, valid: jax.Array, order: int, lam: float, pool: bool, num_devices: int = 1
 ) -> VARFit:
     """Fit with few slots first: memory grows with their square, and at useful strengths few are needed."""
     num_rows = (latents.shape[1] - order) * (latents.shape[0] if pool else 1)
     rank = min(num_rows, order * latents.shape[2])
     for capacity in (*(size for size in CAPACITIES if size < rank), rank):
-        fit = _fit_padded()(latents, valid, lam, order=order, pool=pool, max_active=capacity)
+        fit = _fit_padded(
+            latents, valid, lam, order=order, pool=pool, max_active=capacity, num_devices=num_devices
+        )
         if not (np.asarray(fit.status) == Status.MAX_ACTIVE).any():
             break
     return fit
@@ -63,11 +66,22 @@ def _fit_padded_impl(latents, valid, lam, *, order, pool, max_active):
 
 
 @cache
-def _fit_padded() -> Callable[..., VARFit]:
-    """Compiled once; on the first call, because the device is asked for."""
-    return jax.jit(
-        _fit_padded_impl, static_argnames=("order", "pool", "max_active"), compiler_options=quicker()
-    )
+def _program(order: int, pool: bool, max_active: int, num_devices: int) -> Callable[..., VARFit]:
+    """Compiled once; on the first call, because the device is asked for.
+
+    Devices share the runs of a call, each walks its own: in a program partitioned by XLA the loops of all would
+    wait for each other at every event.
+    """
+    fit = partial(_fit_padded_impl, order=order, pool=pool, max_active=max_active)
+    if num_devices > 1:
+        mesh = Mesh(np.asarray(jax.local_devices()[:num_devices]), ("runs",))
+        runs, same = PartitionSpec("runs"), PartitionSpec()
+        fit = jax.shard_map(fit, mesh=mesh, in_specs=(runs, runs, same), out_specs=runs, check_vma=False)
+    return jax.jit(fit, compiler_options=quicker())
+
+
+def _fit_padded(latents, valid, lam, *, order, pool, max_active, num_devices=1):
+    return _program(order, pool, max_active, num_devices)(latents, valid, jnp.asarray(lam, latents.dtype))
 
 
 def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VARFit:
@@ -85,8 +99,9 @@ def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VA
         InputError: no run, runs with different nodes, a run shorter than order + 2 frames, NaN or Inf.
 
     Complexity:
-        Working memory about 24 bytes x lags x nodes x (nodes + frames) a run, held near 0.5 GB by splitting the
-        runs, and 8 bytes x nodes x the square of the non-zeros of the densest target (rounded up to 64, 256, ...).
+        Working memory about 24 bytes x lags x nodes x (nodes + frames) a run, held near 0.5 GB a device by splitting
+        the runs (the devices of this process share them), and 8 bytes x nodes x the square of the non-zeros of
+        the densest target (rounded up to 64, 256, ...).
     """
     for index, z in enumerate(list_of_latents):
         check_length(len(np.asarray(z)), order, f"run {index}")
@@ -94,13 +109,22 @@ def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VA
     latents, valid = pad_runs(list_of_latents)
     num_runs, _, num_nodes = latents.shape
     a_run = 24 * order * num_nodes * (num_nodes + latents.shape[1])
-    num_calls = -(-num_runs // max(1, BYTES_A_CALL // a_run))
+    num_devices = min(jax.local_device_count(), num_runs)
+    num_calls = -(-num_runs // (num_devices * max(1, BYTES_A_CALL // a_run)))
     per_call = -(-num_runs // num_calls)
+    per_call = -(-per_call // num_devices) * num_devices
     missing = num_calls * per_call - num_runs  # repeat the last run so that every call has the same shape
     latents = jnp.concatenate([latents, jnp.repeat(latents[-1:], missing, axis=0)])
     valid = jnp.concatenate([valid, jnp.repeat(valid[-1:], missing, axis=0)])
     fits = [
-        _with_growing_capacity(latents[i : i + per_call], valid[i : i + per_call], order, lam, pool=False)
+        _with_growing_capacity(
+            latents[i : i + per_call],
+            valid[i : i + per_call],
+            order,
+            lam,
+            pool=False,
+            num_devices=num_devices,
+        )
         for i in range(0, num_runs, per_call)
     ]
     return jax.tree.map(lambda *parts: jnp.concatenate(parts)[:num_runs], *fits)

@@ -117,6 +117,17 @@ def test_unpooled_equals_the_plain_operations(rng, monkeypatch, channels, featur
     assert_close(got, exactly(plain_unpooled, args, (0, 2, 3), pulls))
 
 
+@pytest.mark.parametrize("precision", ["float32", "tensorfloat32", "bfloat16"])
+def test_what_an_accelerator_computes_is_the_same(rng, monkeypatch, precision):
+    """The program for other devices, run here: the whole window at once, and the kernel's gradient as a convolution."""
+    args, pulls = pooled_problem(rng, 3, 4)
+    here = with_pulls(lambda *a: pooled(*a, precision), args, (0, 1, 2), pulls)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    there = with_pulls(lambda *a: pooled(*a, precision), args, (0, 1, 2), pulls)
+    assert_close(there, jax.tree.map(np.asarray, here), 1e-4 if precision == "bfloat16" else 1e-5)
+    assert all(g.dtype == jnp.float32 for g in there[1])
+
+
 def test_a_pull_on_the_moments_alone_is_felt(rng):
     """Batch norm's own gradient: without it a layer trains, badly, and no shape betrays it."""
     args, pulls = pooled_problem(rng, 3, 4)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lassovae.lasso import solve_lasso, solve_lasso_designs
+from lassovae.lasso._homotopy import FEW_TARGETS
 
 ROWS, PREDICTORS = 72, 100  # more than 64 active may be needed: slots come in stages
 LAM = 0.02  # more than 16 active: the targets of the wide problem pass through two stages
@@ -108,6 +109,17 @@ def test_vmap_equals_loop(x64, rng):
         alone = solve_lasso(X[d], Y[d], lams[d])
         np.testing.assert_allclose(together.coef[d], alone.coef, **SAME)
         assert int(together.num_events[d]) == int(alone.num_events)
+
+
+def test_stages_change_nothing_but_the_time(x64, rng):
+    """As many targets as walk in stages, at a strength where most outgrow the first of them."""
+    X, Y = rng.normal(size=(1, 40, 60)), rng.normal(size=(1, 40, FEW_TARGETS))
+    staged, whole = (solve_lasso_designs(X, Y, LAM, staged=staged) for staged in (True, False))
+    assert np.median((staged.coef != 0).sum(axis=1)) > 16
+    np.testing.assert_allclose(staged.coef, whole.coef, **SAME)
+    np.testing.assert_array_equal(staged.status, whole.status)
+    few = solve_lasso_designs(X, Y[..., :5], LAM)  # these walk in one
+    np.testing.assert_allclose(few.coef, staged.coef[..., :5], **SAME)
 
 
 def test_rows_of_zeros_are_padding(x64, wide):

@@ -1,5 +1,8 @@
 """Several windows a step: the mean of single gradients, the rule of batch norm, and one program a training."""
 
+import dataclasses
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from training_studies import CONFIG, SHAPE, make_study, movie
 
+from lassovae import Config
 from lassovae.data import prepare, windows
 from lassovae.training import _step, fit
 from lassovae.training._batches import batches, epoch_steps
@@ -17,9 +21,9 @@ from lassovae.training._step import initial_state
 WINDOWS = 4
 
 
-def moved_state(config):
+def moved_state():
     """Weights away from their start, where the decoder is silent and nothing reaches the encoder."""
-    state = initial_state(config, SHAPE)
+    state = initial_state(CONFIG, SHAPE)
     rng = np.random.default_rng(2)
     params = jax.tree.map(
         lambda x: x + 0.2 * jnp.asarray(rng.standard_normal(x.shape), x.dtype), state.params
@@ -36,13 +40,18 @@ def some_windows(study):
     return jnp.asarray(frames), jnp.asarray(prepared.mean_frame)
 
 
-def gradient(config, state, frames, weight, mean_frame):
-    def loss(params):
-        return weighted_loss(
-            params, state.batch_stats, frames, weight, mean_frame, jnp.float32(config.lam), config=config
-        )
+@partial(jax.jit, static_argnames="config")
+def compiled_gradient(params, batch_stats, frames, weight, mean_frame, lam, config):
+    loss = partial(weighted_loss, config=config)
+    return jax.value_and_grad(loss, has_aux=True)(params, batch_stats, frames, weight, mean_frame, lam)
 
-    (_, (measures, stats)), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(state.params)
+
+def gradient(state, frames, weight, mean_frame):
+    """(gradients, statistics, measures of every window); one program for each number of windows."""
+    lam = jnp.float32(CONFIG.lam)
+    (_, (measures, stats)), grads = compiled_gradient(
+        state.params, state.batch_stats, frames, weight, mean_frame, lam, config=CONFIG
+    )
     return grads, stats, measures
 
 
@@ -54,14 +63,12 @@ def assert_close(one, other, rtol):
         np.testing.assert_allclose(a, b, rtol=0, atol=rtol * scale, err_msg=jax.tree_util.keystr(path))
 
 
-@pytest.mark.parametrize("mode", ["sequential", "end_to_end"])
-def test_a_batch_is_the_mean_of_its_windows(mode, some_windows):
-    config = CONFIG.replace(mode=mode)
+def test_a_batch_is_the_mean_of_its_windows(some_windows):
     frames, mean_frame = some_windows
-    state = moved_state(config)
+    state = moved_state()
     weight = jnp.full(WINDOWS, 1 / WINDOWS)
-    together = gradient(config, state, frames, weight, mean_frame)
-    alone = [gradient(config, state, frames[i : i + 1], jnp.ones(1), mean_frame) for i in range(WINDOWS)]
+    together = gradient(state, frames, weight, mean_frame)
+    alone = [gradient(state, frames[i : i + 1], jnp.ones(1), mean_frame) for i in range(WINDOWS)]
     mean = jax.tree.map(lambda *parts: sum(parts) / WINDOWS, *[(g, s) for g, s, _ in alone])
     assert_close(together[:2], mean, 2e-5)
     measures = jax.tree.map(lambda *parts: jnp.concatenate(parts), *[m for _, _, m in alone])
@@ -70,18 +77,17 @@ def test_a_batch_is_the_mean_of_its_windows(mode, some_windows):
     assert len(set(np.asarray(measures.loss).tolist())) == WINDOWS  # they are different windows
 
 
-@pytest.mark.parametrize("at_once", [1, 4])
-def test_a_step_does_not_depend_on_how_many_windows_are_worked_on_at_once(at_once, some_windows, monkeypatch):
-    monkeypatch.setattr(_step, "_windows_at_once", lambda windows: at_once)
+def test_a_step_of_windows_one_after_the_other_equals_one_of_all_at_once(some_windows, monkeypatch):
+    monkeypatch.setattr(_step, "_windows_at_once", lambda windows: 1)
     frames, mean_frame = some_windows
     mesh = make_mesh(WINDOWS, 1)
     config = CONFIG.replace(windows_per_step=WINDOWS)
-    state = moved_state(config)
+    state = moved_state()
     weight = jnp.asarray([0.5, 0.0, 0.25, 0.25])
     step = jax.jit(lambda *a: _step._step(*a, config=config, mesh=mesh))
     numbers = _step.schedule(config, 10)
     new, measures, lam = step(state, _step.Batch(frames, weight), mean_frame, numbers)
-    grads, stats, each = gradient(config, state, frames, weight, mean_frame)
+    grads, stats, each = gradient(state, frames, weight, mean_frame)
     assert float(lam) == pytest.approx(config.lam)
     # the window without weight leaves no trace
     assert_close(new.batch_stats, stats, 1e-5)
@@ -159,6 +165,15 @@ def test_a_training_compiles_one_step_and_another_of_the_same_shape_none():
 
 
 def test_settings_that_shape_the_program_are_not_forgotten():
-    for change in ({"mode": "embedded"}, {"order": 3}, {"channels": 5}, {"precision": "bfloat16"}):
-        assert CONFIG.replace(**change).program() != CONFIG.program()
-    assert CONFIG.replace(lam=0.5, seed=9, epochs=7).program() == CONFIG.program()
+    plain = Config()
+    changes = {
+        "mode": "embedded", "encoder": "block_mean", "order": 3, "window": 32, "channels": 5, "windows_per_step": 2,
+        "precision": "bfloat16", "skip": False, "unpooling": "same_frame", "forecast_weight": 0.5,
+    }  # fmt: skip
+    numbers = {"lam", "condition_lam", "lam_warmup", "learning_rate", "epochs", "seed", "preprocess"}
+    assert {f.name for f in dataclasses.fields(Config)} == set(changes) | numbers
+    for name, value in changes.items():
+        assert plain.replace(**{name: value}).program() != plain.program(), name
+    others = plain.replace(lam=0.5, condition_lam=0.1, lam_warmup=0.2, learning_rate=1.0, epochs=7, seed=9)
+    assert others.program() == plain.program()
+    assert others.replace(channels=5).network() != plain.network() == plain.replace(mode="embedded").network()

@@ -116,6 +116,13 @@ def test_two_processes_train_the_same_weights_and_one_goes_on_from_their_checkpo
     assert distance(values, alone[1]) <= 1e-4
 
 
+def test_as_many_devices_work_as_divide_the_windows():
+    code = "from lassovae.training import make_mesh; print(*(make_mesh(n).size for n in (1, 2, 3, 6, 8)))"
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["1", "2", "3", "3", "4"], done.stderr
+
+
 def test_devices_that_cannot_share_a_step_are_refused_before_anything_is_written(tmp_path):
     study = make_study()
     with pytest.raises(InputError, match=r"devices=\d+: JAX has \d"):

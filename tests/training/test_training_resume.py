@@ -18,6 +18,7 @@ from training_studies import (
 
 from lassovae._errors import InputError, TrainingError
 from lassovae.training import _epochs, fit, load
+from lassovae.training._step import make_step
 
 
 class PowerCut(Exception):
@@ -232,7 +233,7 @@ def broken(folder, what):
             "a list",
             r"config\.json",
         ),
-        ("newer format", r"format_version 99; this version of lassovae reads 1"),
+        ("newer format", r"format_version 99; this version of lassovae reads 2"),
         pytest.param(
             "no settings",
             r"config\.json",

@@ -1,5 +1,9 @@
 """Several runs at once: equal to one by one, whatever their lengths, order and the way they are split."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -24,9 +28,9 @@ def calls(monkeypatch):
     seen = []
     original = runs_module._fit_padded
 
-    def spy(latents, valid, lam, *, order, pool, max_active):
-        seen.append((latents.shape[0], max_active))
-        return original(latents, valid, lam, order=order, pool=pool, max_active=max_active)
+    def spy(latents, valid, lam, **options):
+        seen.append((latents.shape[0], options["max_active"]))
+        return original(latents, valid, lam, **options)
 
     monkeypatch.setattr(runs_module, "_fit_padded", spy)
     return seen
@@ -146,3 +150,30 @@ def test_maps_are_accepted(x64, runs):
     maps = [z.reshape(-1, 2, 2) for z in runs]
     for fitter in (fit_runs, fit_pooled):
         jax.tree.map(np.testing.assert_array_equal, fitter(maps, ORDER, LAM), fitter(runs, ORDER, LAM))
+
+
+SEVERAL_DEVICES = """
+import sys
+import jax, numpy as np
+from lassovae.var import fit_runs
+given = np.load(sys.argv[1])
+assert jax.local_device_count() == 2
+fit = fit_runs([given[name] for name in sorted(given)], 2, 0.01)
+np.savez(sys.argv[2], coef=fit.coef, status=fit.status, mean=fit.mean)
+"""
+
+
+def test_devices_share_the_runs(tmp_path):
+    rng = np.random.default_rng(8)
+    runs = {f"run_{n}": rng.standard_normal((frames, 6)) for n, frames in enumerate((40, 31, 40, 25, 36))}
+    np.savez(tmp_path / "runs.npz", **runs)
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", SEVERAL_DEVICES, tmp_path / "runs.npz", tmp_path / "fit.npz"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    there = np.load(tmp_path / "fit.npz")
+    here = fit_runs([runs[name].astype(np.float32) for name in sorted(runs)], 2, 0.01)
+    assert (np.asarray(here.coef) != 0).any()
+    np.testing.assert_allclose(there["coef"], here.coef, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(there["status"], here.status)
+    np.testing.assert_allclose(there["mean"], here.mean, rtol=1e-6)

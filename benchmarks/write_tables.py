@@ -1,0 +1,61 @@
+"""Write the tables of docs/performance.md and README.md from docs/benchmarks/*.json.
+
+    python benchmarks/training_step.py --out docs/benchmarks && python benchmarks/write_tables.py
+
+A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; `tests/test_tables.py` holds that it is up to date.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = (ROOT / "README.md", ROOT / "docs" / "performance.md")
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s" if value >= 1 else f"{1e3 * value:.0f} ms"
+
+
+def training_step(told: dict) -> list[str]:
+    """One window's loss and gradient, beside PyTorch."""
+    lines = [
+        "| step | λ | non-zeros | time | over PyTorch | over the autoencoder's |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in told["rows"]:
+        cells = [f"{row['step'].replace('_', ' ')}, {row['who'].replace('_', ' ')}"]
+        cells.append("" if row["lam"] is None else f"{row['lam']:g}")
+        cells.append("" if row["nonzeros"] is None else f"{row['nonzeros']:.2f}")
+        cells.append(_seconds(row["fastest_s"]))
+        cells += ["" if row[k] is None else f"{row[k]:.2f}" for k in ("over_torch", "over_autoencoder")]
+        lines.append("| " + " | ".join(cells) + " |")
+    first = told["rows"][0]
+    size = f"{first['frames']} frames of {first['height']} × {first['width']}, {first['channels']} channels"
+    return [*lines, "", f"*{size}; fastest calls, in turns; {told['machine']}.*"]
+
+
+TABLES = {"training_step": training_step}
+
+
+def with_tables(text: str) -> str:
+    """The text with every table that it has a place for."""
+    for name, write in TABLES.items():
+        start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        if start in text:
+            told = json.loads((ROOT / "docs" / "benchmarks" / f"{name}_cpu.json").read_text(encoding="utf-8"))
+            before, rest = text.split(start)
+            _, after = rest.split(end)
+            text = "\n".join([before + start, "", *write(told), "", end]) + after
+    return text
+
+
+def main() -> None:
+    """Rewrite the files."""
+    for path in FILES:
+        path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
