@@ -211,7 +211,7 @@ def broken(folder, what):
     elif what == "newer format":
         config.write_text(json.dumps(found | {"format_version": 99}))
     elif what == "no settings":
-        config.write_text(json.dumps({"format_version": 1}))
+        config.write_text(json.dumps({"format_version": 2}))
     elif what == "unknown setting":
         config.write_text(json.dumps(found | {"config": found["config"] | {"colour": "red"}}))
     elif what == "another encoder":
