@@ -1,5 +1,6 @@
-"""The example's errors: one line, exit status 1, no traceback. That it works is the smoke step of .ci/run."""
+"""The example: a whole run, and its errors, one line each, exit status 1, no traceback."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,32 @@ def assert_one_line(done, *words):
     assert lines[0].startswith("error: ")
     for word in words:
         assert word in lines[0]
+
+
+# The smoke preset's main model alone: `make smoke` runs all of them.
+ONE_MODEL = """
+import dataclasses, runpy, sys
+import lassovae
+whole = lassovae.preset
+def preset(*arguments):
+    found = whole(*arguments)
+    return dataclasses.replace(found, models={"end_to_end": found.models["end_to_end"]})
+lassovae.preset = preset
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_whole_run(tmp_path):
+    command = [sys.executable, "-c", ONE_MODEL, str(EXAMPLE), "--preset", "smoke", "--out", "out"]
+    # compiled without optimisation: what is tested is that all parts fit together
+    environment = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "begin with out/report.html" in done.stdout
+    assert {"report.html", "results.npz", "tables", "figures", "checkpoints", "metrics.jsonl"} <= {
+        p.name for p in (tmp_path / "out").iterdir()
+    }
 
 
 def test_a_study_that_does_not_exist(tmp_path):

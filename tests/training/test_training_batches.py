@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 from training_studies import CONFIG, SHAPE, make_study, movie
 
 from lassovae import Config
@@ -74,6 +75,26 @@ def test_a_batch_is_the_mean_of_its_windows(some_windows):
     np.testing.assert_allclose(together[2].loss, measures.loss, rtol=1e-5)
     np.testing.assert_array_equal(together[2].nonzeros, measures.nonzeros)
     assert len(set(np.asarray(measures.loss).tolist())) == WINDOWS  # they are different windows
+
+
+def test_a_step_of_windows_one_after_the_other_equals_one_of_all_at_once(some_windows, monkeypatch):
+    monkeypatch.setattr(_step, "_windows_at_once", lambda windows: 1)
+    frames, mean_frame = some_windows
+    mesh = make_mesh(WINDOWS, 1)
+    config = CONFIG.replace(windows_per_step=WINDOWS)
+    state = moved_state()
+    weight = jnp.asarray([0.5, 0.0, 0.25, 0.25])
+    step = jax.jit(lambda *a: _step._step(*a, config=config, mesh=mesh))
+    numbers = _step.schedule(config, 10)
+    new, measures, lam = step(state, _step.Batch(frames, weight), mean_frame, numbers)
+    grads, stats, each = gradient(state, frames, weight, mean_frame)
+    assert float(lam) == pytest.approx(config.lam)
+    # the window without weight leaves no trace
+    assert_close(new.batch_stats, stats, 1e-5)
+    assert float(measures.loss) == pytest.approx(float(weight @ each.loss), rel=1e-5)
+    assert int(measures.failed) == int(each.failed[np.asarray([0, 2, 3])].sum())
+    # Adam's first moment is a tenth of the gradient
+    assert_close(10 * new.opt_state[0].mu, ravel_pytree(grads)[0], 2e-5)
 
 
 def test_every_window_comes_once_an_epoch_and_the_last_batch_is_filled_without_weight():
