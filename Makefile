@@ -51,7 +51,7 @@ smoke: $(VENV)/.installed-base
 	$(LARGE_PAGES) "$(PY)" examples/calcium_fandn.py --preset smoke --out "$$out" && echo "The results are in $$out."
 
 test: $(VENV)/.installed-test
-	@$(LARGE_PAGES) "$(PY)" -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	@$(LARGE_PAGES) "$(PY)" -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 doctest: $(VENV)/.installed-test
 	@"$(PY)" -m pytest --doctest-modules lassovae

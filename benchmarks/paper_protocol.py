@@ -3,8 +3,10 @@
 One call, under eight minutes on an accelerator, prints
 
     steps      time of a training step at full size, by mode and strength, by windows a step and by precision, with
-               the share of the VAR in it, and PyTorch's autoencoder on the same device where torch is installed
-    protocol   what nine trainings of the paper's 540 steps cost at these times, compilation included
+               the share of the VAR in it, of encoding a window, and of PyTorch's autoencoder on the same device where
+               torch is installed
+    protocol   what nine trainings of the paper's 540 steps cost at these times, with the encoding of all frames that
+               ends each (pooling positions), compilation included
     measured   nine real trainings of a small simulated study beside the same prediction for it
 
     python benchmarks/paper_protocol.py --out results/benchmarks
@@ -28,10 +30,13 @@ from _steps import autoencoder_step, batch_step, film, moved_weights, movie
 
 import lassovae
 from lassovae import Config
+from lassovae._model import CHUNK
+from lassovae.autoencoder import encode
 
 MODES = ("sequential", "embedded", "end_to_end")
 LAMS = (0.005, 0.01, 0.02)
 PAPER_STEPS = 540  # 40 runs of 434.8 frames on average, windows of 64, 2 epochs
+PAPER_CHUNKS = 40 * 7  # of 64 frames, encoded at the end of a training
 
 
 class Step(NamedTuple):
@@ -83,6 +88,15 @@ def torch_step(weights, frames, mean_frame, device: str, repeats: int) -> list[S
     return rows
 
 
+def encoding(config: Config, weights, frames, mean_frame, repeats: int) -> Step:
+    """The trained encoder on as many frames as the library encodes at a time."""
+    data = jax.tree.map(jnp.asarray, (weights, frames, mean_frame))
+    program, compile_s = timing.compiled_in(jax.jit(lambda w, x, m: encode(config, w, x, m)), *data)
+    taken = best(lambda: program(*data), repeats)
+    nothing = float("nan")
+    return Step("encoding", config.precision, 1, nothing, nothing, taken, 1 / taken, nothing, compile_s)
+
+
 def steps(options) -> list[Step]:
     """Every kind of step at full size."""
     window, *shape = options.size
@@ -123,15 +137,17 @@ def steps(options) -> list[Step]:
                             compile_s,
                         )
                     )
+    rows.append(encoding(plain, weights, frames[:CHUNK], mean_frame, options.repeats))
     if importlib.util.find_spec("torch"):
         rows += torch_step(weights, frames[:window], mean_frame, options.device, options.repeats)
     return rows
 
 
-def predicted(rows: list[Step], num_steps: int) -> float:
-    """Seconds of nine trainings of so many steps of one window, one compilation a mode."""
-    total = 0.0
+def predicted(rows: list[Step], num_steps: int, num_chunks: int) -> float:
+    """Seconds of nine trainings of so many steps of one window, one compilation a mode, and of encoding the frames."""
     first = rows[0].precision
+    encoded = next(row for row in rows if row.step == "encoding")
+    total = encoded.compile_s + len(MODES) * len(LAMS) * num_chunks * encoded.window_s
     for mode in MODES:
         part = [r for r in rows if r.step == mode and r.precision == first and r.windows == 1]
         total += part[0].compile_s + sum(num_steps * r.window_s for r in part) * 3 / len(part)
@@ -149,7 +165,8 @@ def measured(options) -> tuple[float, float, int]:
     num_steps = 2 * num_runs * (run_frames // window)
     small = options.__class__(**{**vars(options), "size": (window, *shape), "windows": [1]})
     small.precisions = options.precisions[:1]
-    expected = predicted([row for row in steps(small) if not row.step.startswith("torch")], num_steps)
+    jax.clear_caches()  # or the steps would seem to be compiled in no time
+    expected = predicted(steps(small), num_steps, num_runs * -(-run_frames // CHUNK))
     jax.clear_caches()
     start = time.perf_counter()
     for mode in MODES:
@@ -178,7 +195,7 @@ def main() -> None:
     print(machine)
     rows = steps(options)
     print(timing.table(rows, COLUMNS))
-    whole = predicted(rows, PAPER_STEPS)
+    whole = predicted(rows, PAPER_STEPS, PAPER_CHUNKS)
     print(f"the paper's protocol, nine trainings of {PAPER_STEPS} steps: predicted {whole / 60:.1f} min")
     taken, expected, num_steps = measured(options)
     print(

@@ -11,6 +11,7 @@ import numpy as np
 from lassovae._errors import InputError
 from lassovae._evaluate import Errors, evaluate
 from lassovae._model import Model, encode_run
+from lassovae._sharing import shared_by_processes
 from lassovae._status import raise_if_failed
 from lassovae.data import Prepared, Study, Truth, frame_shape_after, prepare
 from lassovae.maps import contribution_map, visual_gain
@@ -19,12 +20,13 @@ from lassovae.stats import (
     RankSumResult,
     Recovery,
     design_sentence,
+    forecast_errors,
     group_comparisons,
     influence,
     influence_test,
     recovery,
-    swap_errors,
 )
+from lassovae.stats._swap import own_error_taken_off
 from lassovae.var import VARFit, fit_pooled, fit_runs
 
 
@@ -125,6 +127,8 @@ def analyse(
 ) -> Analysis:
     """Fit every run, test whether dynamics differ between conditions, and map where.
 
+    Several processes (`start_processes`) share the runs: each of them must call this, and gets all of it.
+
     Args:
         model: from `fit` or `load`.
         study: the training study or another of the same field of view; scaled as the model's was.
@@ -156,14 +160,16 @@ def analyse(
             study, config.preprocess, scale=model.scale, offset=model.offset, mean_frame=model.mean_frame
         )
     latents = tuple(encode_run(model, frames)[0] for frames in prepared.frames)
-    fit = _as_numpy(fit_runs(latents, config.order, lam))
+    fit = _as_numpy(shared_by_processes(lambda part: fit_runs(part, config.order, lam), latents))
     conditions = study.conditions
     groups = {c: [i for i, label in enumerate(study.labels) if label == c] for c in conditions}
     pooled = {
         c: _as_numpy(fit_pooled([latents[i] for i in runs], config.order, config.condition_lam))
         for c, runs in groups.items()
     }
-    delta = swap_errors(latents, fit.coef)
+    every_run = range(len(latents))
+    errors = shared_by_processes(lambda part: forecast_errors(latents, fit.coef, part), every_run)
+    delta = own_error_taken_off(errors)
     influences = influence(fit.coef)
     gain = visual_gain(influences, float(np.mean(fit.scale)))
     maps = np.stack([contribution_map(model, c, gain) for c in influences])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lassovae._model import Model, decode_run
+from lassovae._sharing import shared_by_processes
 from lassovae._status import raise_if_failed
 from lassovae.var import VARFit, fit_runs, predict, relative_error
 
@@ -50,6 +51,11 @@ def one_run(fit: VARFit, index: int) -> VARFit:
     return VARFit(*(np.asarray(field)[index] for field in fit))
 
 
+def _fitted(series: Sequence[np.ndarray], order: int, lam: float) -> VARFit:
+    """A fit of each, shared by processes."""
+    return raise_if_failed(shared_by_processes(lambda part: fit_runs(part, order, lam), series))
+
+
 def window_errors(latents: Sequence[np.ndarray], window: int, order: int, lam: float) -> np.ndarray:
     """R_var of fits to non-overlapping windows, averaged over the windows of each run: (runs,)."""
     pieces = [
@@ -57,7 +63,7 @@ def window_errors(latents: Sequence[np.ndarray], window: int, order: int, lam: f
         for run, z in enumerate(latents)
         for start in range(0, len(z) - window + 1, window)
     ]
-    fit = raise_if_failed(fit_runs([z for _, z in pieces], order, lam))
+    fit = _fitted([z for _, z in pieces], order, lam)
     values = np.asarray([relative_error(one_run(fit, i), z) for i, (_, z) in enumerate(pieces)])
     owner = np.asarray([run for run, _ in pieces])
     return np.asarray([values[owner == run].mean() for run in range(len(latents))])
@@ -71,7 +77,7 @@ def run_errors(latents: Sequence[np.ndarray], fit: VARFit) -> np.ndarray:
 def held_out_errors(latents: Sequence[np.ndarray], order: int, lam: float) -> np.ndarray:
     """R_var on the last part of each run, forecast by a fit to its first part: (runs,)."""
     cuts = [max(order + 2, round(HELD_OUT_FROM * len(z))) for z in latents]
-    fit = raise_if_failed(fit_runs([z[:cut] for z, cut in zip(latents, cuts, strict=True)], order, lam))
+    fit = _fitted([z[:cut] for z, cut in zip(latents, cuts, strict=True)], order, lam)
     return np.asarray(
         [
             float(relative_error(one_run(fit, i), z[cut - order :])) if len(z) - cut >= 2 else np.nan
@@ -138,6 +144,6 @@ def evaluate(
         run=run_errors(latents, fit),
         held_out=held_out_errors(latents, order, lam),
         shuffled_window=window_errors(mixed, config.window, order, lam),
-        shuffled_run=run_errors(mixed, raise_if_failed(fit_runs(mixed, order, lam))),
+        shuffled_run=run_errors(mixed, _fitted(mixed, order, lam)),
         nonzeros=(np.asarray(fit.coef) != 0).sum(axis=(1, 3)).mean(axis=1),
     )

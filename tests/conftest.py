@@ -9,15 +9,29 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", os.path.join(os.path.dirname(__file__), "..", ".jax_cache")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-# The library's own programs are compiled so (`lassovae._numerics.quicker`); here all are.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=2")
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
+import jaxlib.version
 import numpy as np
 import pytest
+
+# Programs of tests are run once: what counts is how quickly they are compiled, and so takes a third of the time.
+# `make doctest` and `make smoke` are compiled as for users; what the library itself compiles (fits to runs, training
+# steps) asks for its own level anywhere. XLA ends the process at a flag that it does not know.
+FOR_USERS: dict[str, int | bool] = {"xla_backend_optimization_level": 3}
+FOR_TESTS: dict[str, int | bool] = {"xla_backend_optimization_level": 0}
+if jaxlib.version.__version_info__ < (0, 11):
+    FOR_USERS["xla_cpu_use_fusion_emitters"] = True
+    FOR_TESTS["xla_cpu_use_fusion_emitters"] = False
+flags = " ".join(f"--{name}={str(value).lower()}" for name, value in FOR_TESTS.items())
+os.environ.setdefault("XLA_FLAGS", flags)  # read when JAX first computes
+
+import jax  # noqa: E402
+
+# Their only tests take minutes: begun last, they would be waited for (`make test` keeps this order).
+LONGEST = ("test_example.py", "test_training_devices.py")
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,8 +62,19 @@ def x64() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def as_for_users() -> dict[str, int | bool]:
+    """compiler_options of `jax.jit` for a claim about rounding: it is that of the programs that users run."""
+    return dict(FOR_USERS)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def compiled_programs_are_let_go() -> Iterator[None]:
     """Each keeps memory maps, of which a process may have 65 530: beyond them the compiler dies of a bad pointer."""
     yield
     jax.clear_caches()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)

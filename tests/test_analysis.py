@@ -1,6 +1,10 @@
 """analyse: shapes, definitions recomputed, what may and may not change the answer, and studies of other designs."""
 
+import socket
+import subprocess
+import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,3 +253,39 @@ def test_new_recordings_are_scaled_as_the_training_was(analysis, model, study):
     np.testing.assert_array_equal(latents[0], expected[0])
     assert latents[0].mean() == pytest.approx(-0.5, abs=0.05)
     assert abs(analysis.latents[0].mean()) < 0.05
+
+
+def test_two_processes_share_the_runs_and_get_the_same_analysis(analysis, tmp_path):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    command = [sys.executable, Path(__file__).parent / "analysis_job.py", tmp_path / "out", str(port)]
+    jobs = [
+        subprocess.Popen([*command, str(i), "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for i in range(2)
+    ]
+    try:
+        for job in jobs:
+            text, _ = job.communicate(timeout=300)
+            assert job.returncode == 0, text[-3000:]
+    finally:
+        for job in jobs:
+            job.kill()
+            job.communicate()
+    one, other = (dict(np.load(tmp_path / f"out-{i}.npz")) for i in range(2))
+    # each did its half; where a share has none left, the last one again
+    assert one.pop("asked").tolist() == [0, 0, 0, 1, 2]
+    assert other.pop("asked").tolist() == [0, 1, 3, 4, 4]
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name])
+    for count in (1, 2, 5):
+        third = one[f"shared/{count}/third"]
+        np.testing.assert_array_equal(third, [[i / 3, -i] for i in range(count)])  # all bits of float64
+        np.testing.assert_array_equal(one[f"shared/{count}/whole"], np.arange(count))
+    np.testing.assert_allclose(one["delta"], analysis.delta, rtol=1e-3, atol=1e-7)
+    np.testing.assert_allclose(one["fit/coef"], analysis.fit.coef, atol=1e-4)
+    np.testing.assert_allclose(one["difference"], analysis.difference, atol=1e-5)
+    for field in fields(analysis.errors):
+        np.testing.assert_allclose(
+            one[f"errors/{field.name}"], getattr(analysis.errors, field.name), rtol=1e-3
+        )

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from lassovae._errors import InputError
 from lassovae.stats._rank_sum import RankSumResult, rank_sum_of_pairs, square_matrix
 
-WORKSPACE_BYTES = 128 * 2**20  # bounds the stacked coefficients and the forecasts held at one time
+DENSE_FROM = 1 / 32  # share of non-zero coefficients from which a dense product is the faster one
 
 
-def forecast_errors(latents: Sequence[ArrayLike], coefs: ArrayLike) -> NDArray[np.float64]:
+def forecast_errors(
+    latents: Sequence[ArrayLike], coefs: ArrayLike, rows: Sequence[int] | None = None
+) -> NDArray[np.float64]:
     """Mean squared one-step error of every run's latents under every run's coefficients.
 
     E_sr = 1/((T_s - p) K) sum_t ||z_t - sum_k A_k^(r) z_{t-k}||^2 with z the latents of run s. Each run is
@@ -23,18 +26,20 @@ def forecast_errors(latents: Sequence[ArrayLike], coefs: ArrayLike) -> NDArray[n
     Args:
         latents: one array a run, (time, nodes) or (time, latent_height, latent_width); times may differ.
         coefs: (runs, lags, targets, sources), lag 1 first, in the order of `latents`.
+        rows: the runs whose errors are wanted, so that several processes can share them; None: all.
 
     Returns:
-        (runs, runs) float64 in squared latent units; row s = data, column r = coefficients. Non-finite
+        (rows, runs) float64 in squared latent units; row s = data, column r = coefficients. Non-finite
         coefficients of run r give a non-finite column r.
 
     Raises:
-        InputError: coefficients not of that shape, a run with other nodes, non-finite, or no longer than the
-            order.
+        InputError: coefficients not of that shape, a row that is no run, a run with other nodes, non-finite, or no
+            longer than the order.
 
     Complexity:
-        runs^2 * time * lags * nodes^2 multiplications as matrix products; besides a float64 copy of the
-        latents the workspace is about 128 MB, or what one run's coefficients need if that is more.
+        rows * time * the non-zero coefficients of all runs together; coefficients that are not sparse cost runs *
+        time * lags * nodes^2 a row, as matrix products. Besides float64 copies of the non-zero coefficients, the
+        workspace is 8 * time * nodes * (lags + 3) bytes.
 
     References:
         Equation for E_sr in section 2.3 of arXiv 2603.02899.
@@ -49,25 +54,31 @@ def forecast_errors(latents: Sequence[ArrayLike], coefs: ArrayLike) -> NDArray[n
         raise InputError(
             f"latents has {len(latents)} runs, coefs has {num_runs}: give one set of coefficients a run"
         )
-    series = [_centred(run, s, order, nodes) for s, run in enumerate(latents)]
-
-    longest = max(len(z) for z in series)
-    per_run = 8 * nodes * (order * nodes + 2 * longest)
-    chunk = max(1, WORKSPACE_BYTES // per_run)
-    errors = np.empty((num_runs, num_runs))
-    for start in range(0, num_runs, chunk):
-        part = coefs[start : start + chunk].astype(np.float64)
-        # (lags * sources, runs * targets): one product forecasts a run with all coefficients of the chunk
-        stacked = part.transpose(1, 3, 0, 2).reshape(order * nodes, len(part) * nodes)
-        for s, z in enumerate(series):
-            lagged = np.concatenate([z[order - k : len(z) - k] for k in range(1, order + 1)], axis=1)
+    wanted = list(range(num_runs)) if rows is None else [int(s) for s in rows]
+    if not all(0 <= s < num_runs for s in wanted):
+        raise InputError(f"rows={wanted}: give indices of the {num_runs} runs, from 0")
+    series = {s: _centred(latents[s], s, order, nodes) for s in wanted}
+    operators = [_operator(coef) for coef in coefs]
+    errors = np.empty((len(wanted), num_runs))
+    for row, s in enumerate(wanted):
+        z = series[s].T
+        # (lags * sources, time): lag 1 first, as the operators want it
+        lagged = np.concatenate([z[:, order - k : z.shape[1] - k] for k in range(1, order + 1)])
+        for r, operator in enumerate(operators):
             # a run that could not be fitted has non-finite coefficients: its column says so
             with np.errstate(invalid="ignore", over="ignore"):
-                residual = (lagged @ stacked).reshape(len(lagged), len(part), nodes)
-                residual -= z[order:, None, :]
-                np.square(residual, out=residual)
-                errors[s, start : start + chunk] = residual.mean(axis=(0, 2))
+                residual = operator @ lagged
+                residual -= z[:, order:]
+                errors[row, r] = np.vdot(residual, residual) / residual.size
     return errors
+
+
+def _operator(coef: NDArray[np.floating]) -> NDArray[np.float64] | scipy.sparse.csr_array:
+    """Coefficients (lags, targets, sources) as the float64 matrix (targets, lags * sources), sparse if they are."""
+    matrix = coef.transpose(1, 0, 2).reshape(coef.shape[1], -1)
+    if np.count_nonzero(matrix) < DENSE_FROM * matrix.size:
+        return scipy.sparse.csr_array(matrix).astype(np.float64)
+    return matrix.astype(np.float64)
 
 
 def swap_errors(latents: Sequence[ArrayLike], coefs: ArrayLike) -> NDArray[np.float64]:
@@ -96,7 +107,11 @@ def swap_errors(latents: Sequence[ArrayLike], coefs: ArrayLike) -> NDArray[np.fl
     References:
         Equation for Delta_sr in section 2.3 of arXiv 2603.02899.
     """
-    errors = forecast_errors(latents, coefs)
+    return own_error_taken_off(forecast_errors(latents, coefs))
+
+
+def own_error_taken_off(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Delta_sr = E_sr - E_ss from `forecast_errors` of all runs, (runs, runs)."""
     with np.errstate(invalid="ignore"):
         delta: NDArray[np.float64] = errors - np.diagonal(errors)[:, None]
     return delta

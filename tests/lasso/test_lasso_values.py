@@ -99,15 +99,16 @@ def test_tied_problems_at_lam_zero_have_least_l1_norm(x64):
 
 
 @pytest.mark.parametrize("ratio", [0.5, 0.1, 0.02, 0.005, 0.001])
-def test_float32_var_window(ratio):
+def test_float32_var_window(ratio, as_for_users):
     """Two windows of the paper's rows, with fewer nodes, in single precision: gap, and support as in float64."""
+    solve = jax.jit(solve_lasso, compiler_options=as_for_users)
     same = []
     for seed in (1, 2):
         X, Y = (a.astype(np.float32) for a in ref.var_window(seed))
         assert X.shape == (59, 480)
         assert Y.shape == (59, 96)
         lam = np.float32(ratio) * np.asarray(lam_max(X, Y))
-        solution = solve_lasso(X, Y, lam)
+        solution = solve(X, Y, lam)
         assert solution.coef.dtype == np.float32
         assert (np.asarray(solution.status) == 0).all()
         gaps = [ref.relative_gap(X, Y[:, k], solution.coef[:, k], lam[k]) for k in range(Y.shape[1])]

@@ -41,10 +41,24 @@ def test_errors_equal_the_double_loop(study):
     np.testing.assert_allclose(forecast_errors(latents, coefs), slow_errors(latents, coefs), rtol=1e-12)
 
 
-def test_chunks_do_not_change_the_errors(study, monkeypatch):
+def test_sparse_coefficients_have_the_errors_of_dense_ones(study, monkeypatch):
+    latents, coefs = study
+    coefs = np.where(np.random.default_rng(4).random(coefs.shape) < 0.03, coefs, 0)
+    coefs[2] = 0  # a run without any
+    monkeypatch.setattr(_swap, "DENSE_FROM", 1.0)
+    sparse = forecast_errors(latents, coefs)
+    monkeypatch.setattr(_swap, "DENSE_FROM", 0.0)
+    np.testing.assert_allclose(sparse, forecast_errors(latents, coefs), rtol=1e-13)
+    np.testing.assert_allclose(sparse, slow_errors(latents, coefs), rtol=1e-12)
+
+
+def test_rows_can_be_asked_for_one_by_one(study):
     whole = forecast_errors(*study)
-    monkeypatch.setattr(_swap, "WORKSPACE_BYTES", 1)
-    np.testing.assert_allclose(forecast_errors(*study), whole, rtol=1e-13)
+    np.testing.assert_array_equal(forecast_errors(*study, rows=[2, 0]), whole[[2, 0]])
+    assert forecast_errors(*study, rows=[]).shape == (0, 4)
+    for row in (4, -1):
+        with pytest.raises(InputError, match="indices of the 4 runs"):
+            forecast_errors(*study, rows=[0, row])
 
 
 def test_delta_is_the_error_less_the_own_error_of_the_row(study):

@@ -33,7 +33,7 @@ def free_port():
 
 def started(out, devices, epochs, *where):
     arguments = [str(a) for a in (out, devices, epochs, *where)]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_NUM", "XLA_FLAGS"))}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_NUM")}
     return subprocess.Popen(
         [sys.executable, HERE / "devices_job.py", *arguments],
         env=environment,
