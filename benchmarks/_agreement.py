@@ -3,7 +3,8 @@
 In float64 both must be the same formulas: they agree to rounding. In float32 neither is right: rounding decides
 some of the poolings' near ties the other way, which moves single gradients by 1e-4 to 1e-2 (PyTorch on a CPU
 with the channels last rounds the statistics of its batch norms the most). So both are held against the twin in
-float64, and the library may be no further from it than the better of the twin's layouts.
+float64, over several movies, of which some have a near tie for the one and some for the other: in the median over
+the movies the library may be no further from the twin than the better of its layouts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lassovae.autoencoder import Weights
 IN_FLOAT64 = 1e-8  # of a gradient; 1e-12 is usual, a path of many events loses some digits
 LOSS_IN_FLOAT64 = 1e-11
 # In float32 luck has a part: how many near ties go the other way varies by as much, and where the twin met none,
-# the library may still meet one, which was seen to move the worst parameter by 6e-4.
+# the library may still meet one, which was seen to move the worst parameter by 8e-3.
 NO_FURTHER = 3.0
 ALLOWED = {"median": 1e-4, "worst": 2e-3}
 VANISHES = 1e-9  # against its layer: a bias before a batch norm has no gradient, only rounding
@@ -142,20 +143,31 @@ def same_formulas(case: Case) -> list[Agreement]:
     return [row]
 
 
-def no_further(case: Case) -> list[Agreement]:
-    """Both in float32 against the twin in float64, and against each other.
+def no_further(cases: list[Case]) -> list[Agreement]:
+    """Both in float32 against the twin in float64, and against each other, on the same step of several movies.
 
     Raises:
         SystemExit: the library is further off than the better of the twin's layouts, luck allowed for.
     """
-    exact = case.twins("float64")
-    found = {"ours": case.ours("float32")} | {layout: case.twins("float32", layout) for layout in LAYOUTS}
-    rows = [
-        case.compared("float32", (who, "twin float64"), outcome, exact, exact)
-        for who, outcome in found.items()
-    ]
+    rows: list[Agreement] = []
+    for case in cases:
+        exact = case.twins("float64")
+        found = {"ours": case.ours("float32")} | {layout: case.twins("float32", layout) for layout in LAYOUTS}
+        rows += [
+            case.compared("float32", (who, "twin float64"), outcome, exact, exact)
+            for who, outcome in found.items()
+        ]
+        rows.append(case.compared("float32", ("ours", "nchw"), found["ours"], found["nchw"], exact))
     for field, allowed in ALLOWED.items():
-        mine, best = getattr(rows[0], field), min(getattr(row, field) for row in rows[1:])
+
+        def usual(who: str, field: str = field) -> float:
+            same = [row for row in rows if row.who == who and row.against == "twin float64"]
+            return float(np.median([getattr(row, field) for row in same]))
+
+        mine, best = usual("ours"), min(usual(layout) for layout in LAYOUTS)
         if not mine <= max(allowed, NO_FURTHER * best):
-            raise SystemExit(f"{field} error {mine:.1e} in float32, but PyTorch's {best:.1e}: {rows[0]}")
-    return [*rows, case.compared("float32", ("ours", "nchw"), found["ours"], found["nchw"], exact)]
+            raise SystemExit(
+                f"{rows[0].step}: {field} error {mine:.1e} in float32, but PyTorch's {best:.1e} "
+                f"(medians over {len(cases)} movies)"
+            )
+    return rows

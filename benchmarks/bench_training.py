@@ -48,7 +48,7 @@ def test_torch_autoencoder(benchmark, data, layout):
     from _torch_twin import Twin, gradient_step
 
     frames, mean_frame, weights = data
-    no_further(Case(CONFIG, weights, frames, mean_frame, None, "cpu"))
+    no_further([Case(CONFIG, weights, frames, mean_frame, None, "cpu")])
     twin = Twin(weights, layout, "cpu")
     ready(benchmark, partial(gradient_step(twin, False), twin.frames(frames), twin.frames(mean_frame)))
 

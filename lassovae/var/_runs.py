@@ -18,7 +18,9 @@ from lassovae.var._design import centre, check_length, flatten_nodes
 from lassovae.var._fit import VARFit, fit_series
 
 CAPACITIES = (64, 256, 1024)  # of the active set, tried in turn
-BYTES_A_CALL = 2**29  # working memory aimed at; more runs than fit are fitted in several calls of one shape
+# Working memory aimed at, by which the runs are split into calls of one shape: a CPU has its caches, and is busy with a
+# single run of the paper's size (20 of them together take twice as long); an accelerator wants them all.
+BYTES_A_CALL = {"cpu": 2**24, "accelerator": 2**29}
 
 
 def pad_runs(list_of_latents: Sequence[ArrayLike]) -> tuple[jax.Array, jax.Array]:
@@ -99,9 +101,10 @@ def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VA
         InputError: no run, runs with different nodes, a run shorter than order + 2 frames, NaN or Inf.
 
     Complexity:
-        Working memory about 24 bytes x lags x nodes x (nodes + frames) a run, held near 0.5 GB a device by splitting
-        the runs (the devices of this process share them), and 8 bytes x nodes x the square of the non-zeros of
-        the densest target (rounded up to 64, 256, ...).
+        Working memory about 24 bytes x lags x nodes x (nodes + frames) a run (40 to 90 MB at the paper's size), of as
+        many runs as are fitted at once: one, or several small ones, on a CPU; as many as fit 0.5 GB on every
+        accelerator of this process. Besides, 8 bytes x nodes x the square of the non-zeros of the densest target
+        (rounded up to 64, 256, ...).
     """
     for index, z in enumerate(list_of_latents):
         check_length(len(np.asarray(z)), order, f"run {index}")
@@ -110,7 +113,8 @@ def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VA
     num_runs, _, num_nodes = latents.shape
     a_run = 24 * order * num_nodes * (num_nodes + latents.shape[1])
     num_devices = min(jax.local_device_count(), num_runs)
-    num_calls = -(-num_runs // (num_devices * max(1, BYTES_A_CALL // a_run)))
+    kind = "cpu" if jax.default_backend() == "cpu" else "accelerator"
+    num_calls = -(-num_runs // (num_devices * max(1, BYTES_A_CALL[kind] // a_run)))
     per_call = -(-num_runs // num_calls)
     per_call = -(-per_call // num_devices) * num_devices
     missing = num_calls * per_call - num_runs  # repeat the last run so that every call has the same shape

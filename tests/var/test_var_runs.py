@@ -73,7 +73,8 @@ def test_splitting_into_calls_changes_nothing(x64, runs, calls, monkeypatch, bud
     whole = fit_runs(runs, ORDER, LAM)
     calls.clear()
     a_run = 24 * ORDER * NODES * (NODES + FRAMES)
-    monkeypatch.setattr(runs_module, "BYTES_A_CALL", int(budget_in_runs * a_run))
+    budget = int(budget_in_runs * a_run)
+    monkeypatch.setattr(runs_module, "BYTES_A_CALL", {"cpu": budget, "accelerator": budget})
     split = fit_runs(runs, ORDER, LAM)
     assert [
         count for count, _ in calls
