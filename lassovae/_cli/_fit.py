@@ -31,8 +31,8 @@ class Fit:
     """CSV with the columns recording, condition and, if runs were recorded in blocks, block."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for the model; it must not hold another run."""
-    preset: Literal["paper", "quick", "smoke"] = "quick"
-    """What settings to begin with: the paper's, minutes on a laptop, or seconds on a small study."""
+    preset: Literal["paper", "quarter", "quick", "smoke"] = "quick"
+    """What settings to begin with: the paper's (at full or half the resolution), minutes on a laptop, or seconds."""
     resume: FlagCreatePairsOff[bool] = False
     """Go on in a folder where an earlier call was stopped; begin where there is nothing yet."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
