@@ -137,7 +137,10 @@ def steps(options) -> list[Step]:
                             compile_s,
                         )
                     )
-    rows.append(encoding(plain, weights, frames[:CHUNK], mean_frame, options.repeats))
+    plain = config.replace(precision=options.precisions[0])
+    rows.append(
+        encoding(plain, weights, movie(options.seed, CHUNK, tuple(shape))[0], mean_frame, options.repeats)
+    )
     if importlib.util.find_spec("torch"):
         rows += torch_step(weights, frames[:window], mean_frame, options.device, options.repeats)
     return rows
@@ -150,7 +153,7 @@ def predicted(rows: list[Step], num_steps: int, num_chunks: int) -> float:
     total = encoded.compile_s + len(MODES) * len(LAMS) * num_chunks * encoded.window_s
     for mode in MODES:
         part = [r for r in rows if r.step == mode and r.precision == first and r.windows == 1]
-        total += part[0].compile_s + sum(num_steps * r.window_s for r in part) * 3 / len(part)
+        total += part[0].compile_s + sum(num_steps * r.window_s for r in part) * len(LAMS) / len(part)
     return total
 
 

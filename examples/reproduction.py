@@ -1,10 +1,12 @@
 """The paper's tables on simulated studies of its shape, over several seeds, beside the paper's numbers.
 
     python examples/reproduction.py --out results/reproduction                          quarter size: 40 runs, 96 x 64
-    python examples/reproduction.py --preset paper --seeds 3 --out results/reproduction_full
+    python examples/reproduction.py --preset paper --seeds 3
 
 Every seed draws a study and trains every model of the preset on it (lassovae.compare, whose folder with figures and
-page lies in OUT/seed_<n>). A seed that is done is not computed again, so a call that was stopped goes on. OUT/tables:
+page lies in OUT/PRESET/seed_<n>). A seed that is done is not computed again, so a call that was stopped goes on.
+A target's penalty is lam times the number of nodes: at quarter size, with 96 instead of 384 nodes, the same lam is a
+four times weaker penalty, so that the paper's numbers beside it are to be read with care. OUT/PRESET/tables:
 
     table_2.csv   L_rec and R_var of each mode and strength; mean, mean sd over runs, 95 % interval over seeds
     order.csv     differences of modes, paired by seed, with their intervals: which order holds, and how surely
@@ -19,7 +21,7 @@ import csv
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -69,7 +71,7 @@ class Arguments:
     out: Path = Path("results/reproduction")
     """Folder for all seeds and their tables."""
     preset: Literal["smoke", "quick", "quarter", "paper"] = "quarter"
-    """Size of the studies; the paper's own takes days on a laptop."""
+    """Size of the studies; the paper's own takes hours a seed on a laptop."""
     seeds: int = 5
     """Studies to simulate: seeds 0, 1, 2, ..."""
 
@@ -111,11 +113,16 @@ def grouped(rows: list[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
     return found
 
 
+def complete(rows: list[Row], measures: Sequence[str]) -> int:
+    """Rows in which every measure is a number; an interval may rest on more of them."""
+    return sum(all(math.isfinite(row[measure]) for measure in measures) for row in rows)
+
+
 def table_2(rows: list[Row]) -> list[Row]:
-    """Rows of all seeds' ablation.csv to one row a mode and strength."""
+    """Rows of all seeds' ablation.csv to one row a mode and strength; "seeds" counts those with every number."""
     made = []
     for (mode, lam), part in grouped(rows, lambda r: (mode_of(r["model"]), r["lam"])).items():
-        row: Row = {"mode": mode, "lam": lam, "seeds": len(part)}
+        row: Row = {"mode": mode, "lam": lam, "seeds": complete(part, [f"{m}_mean" for m in MEASURES])}
         for measure in MEASURES:
             row[measure], row[f"{measure}_ci"] = interval(r[f"{measure}_mean"] for r in part)
             row[f"{measure}_sd_over_runs"] = float(np.mean([r[f"{measure}_sd"] for r in part]))
@@ -161,11 +168,11 @@ def table_1(rows: list[Row]) -> list[Row]:
     ]
 
 
-def averaged(rows: list[Row], key: tuple[str, ...], measures: Iterable[str]) -> list[Row]:
+def averaged(rows: list[Row], key: tuple[str, ...], measures: Sequence[str]) -> list[Row]:
     """Means over seeds with intervals."""
     made = []
     for names, part in grouped(rows, lambda r: tuple(r[k] for k in key)).items():
-        row = dict(zip(key, names, strict=True)) | {"seeds": len(part)}
+        row = dict(zip(key, names, strict=True)) | {"seeds": complete(part, measures)}
         for measure in measures:
             row[measure], row[f"{measure}_ci"] = interval(r[measure] for r in part)
         made.append(row)
@@ -188,6 +195,21 @@ def summarise(folders: dict[int, Path]) -> dict[str, list[Row]]:
     }
 
 
+def is_done(folder: Path, preset: lassovae.Preset) -> bool:
+    """Is the comparison in this folder complete?
+
+    Raises:
+        InputError: it was made with other settings than the preset's.
+    """
+    if not (folder / "report.html").exists():  # the last thing that `compare` writes
+        return False
+    for name, config in preset.models.items():
+        where = folder if name == "end_to_end" else folder / "models" / name
+        if lassovae.load(where).config != config:
+            raise lassovae.InputError(f"{where} was made with other settings: choose another --out")
+    return True
+
+
 def main() -> None:
     """Compute what is missing, then the tables."""
     arguments = tyro.cli(Arguments, description=__doc__)
@@ -196,17 +218,18 @@ def main() -> None:
     if arguments.seeds < 1:
         sys.exit(f"error: --seeds {arguments.seeds}: at least 1")
     folders = {}
+    out = arguments.out / arguments.preset
     try:
         for seed in range(arguments.seeds):
-            folder = folders[seed] = arguments.out / f"seed_{seed}"
+            folder = folders[seed] = out / f"seed_{seed}"
             preset = lassovae.preset(arguments.preset, seed=seed)
-            if not (folder / "report.html").exists():  # the last thing that `compare` writes
+            if not is_done(folder, preset):
                 study = lassovae.data.simulate_study(seed, **preset.simulation)
                 lassovae.compare(study, preset, folder, resume=True)
     except (lassovae.InputError, lassovae.SolveError, lassovae.TrainingError) as error:
         sys.exit(f"error: {error}")
     tables = summarise(folders)
-    lassovae.report.write_tables(tables, arguments.out / "tables")
+    lassovae.report.write_tables({k: v for k, v in tables.items() if v}, out / "tables")
     for row in tables["table_2"]:
         l_rec, paper = 1e3 * row["l_rec"], 1e3 * row["paper_l_rec"]
         print(
@@ -214,7 +237,7 @@ def main() -> None:
             f"R_var {row['r_var_window']:.3f} +- {row['r_var_window_ci']:.3f} (paper {row['paper_r_var']:.3f}), "
             f"held out {row['r_var_held_out']:.3f} +- {row['r_var_held_out_ci']:.3f}"
         )
-    print(f"Tables in {arguments.out / 'tables'}")
+    print(f"Tables in {out / 'tables'}")
 
 
 if __name__ == "__main__":

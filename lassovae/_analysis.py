@@ -11,7 +11,7 @@ import numpy as np
 from lassovae._errors import InputError
 from lassovae._evaluate import Errors, evaluate
 from lassovae._model import Model, encode_run
-from lassovae._sharing import shared_by_processes
+from lassovae._sharing import shared_by_processes, wait_for_all
 from lassovae._status import raise_if_failed
 from lassovae.data import Prepared, Study, Truth, frame_shape_after, prepare
 from lassovae.maps import contribution_map, visual_gain
@@ -20,13 +20,13 @@ from lassovae.stats import (
     RankSumResult,
     Recovery,
     design_sentence,
+    excess_errors,
     forecast_errors,
     group_comparisons,
     influence,
     influence_test,
     recovery,
 )
-from lassovae.stats._swap import own_error_taken_off
 from lassovae.var import VARFit, fit_pooled, fit_runs
 
 
@@ -127,7 +127,8 @@ def analyse(
 ) -> Analysis:
     """Fit every run, test whether dynamics differ between conditions, and map where.
 
-    Several processes (`start_processes`) share the runs: each of them must call this, and gets all of it.
+    Several processes (`start_processes`) share the fits to runs and windows and the swap errors: each of them must
+    call this, with the same study, and gets all of it. What else there is, every process does by itself.
 
     Args:
         model: from `fit` or `load`.
@@ -155,6 +156,7 @@ def analyse(
             f"frames of the study are {frame_shape_after(study.frame_shape, config.preprocess)} after "
             f"preprocessing, the model's {model.frame_shape}: analyse recordings of the size it was trained on"
         )
+    wait_for_all("analysis begun")  # while nobody is far ahead: the first meeting may not take long
     if prepared is None:
         prepared = prepare(
             study, config.preprocess, scale=model.scale, offset=model.offset, mean_frame=model.mean_frame
@@ -168,8 +170,9 @@ def analyse(
         for c, runs in groups.items()
     }
     every_run = range(len(latents))
-    errors = shared_by_processes(lambda part: forecast_errors(latents, fit.coef, part), every_run)
-    delta = own_error_taken_off(errors)
+    delta = excess_errors(
+        shared_by_processes(lambda part: forecast_errors(latents, fit.coef, part), every_run)
+    )
     influences = influence(fit.coef)
     gain = visual_gain(influences, float(np.mean(fit.scale)))
     maps = np.stack([contribution_map(model, c, gain) for c in influences])

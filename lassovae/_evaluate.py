@@ -52,7 +52,7 @@ def one_run(fit: VARFit, index: int) -> VARFit:
 
 
 def _fitted(series: Sequence[np.ndarray], order: int, lam: float) -> VARFit:
-    """A fit of each, shared by processes."""
+    """A fit of each, shared by processes: all of them must come here."""
     return raise_if_failed(shared_by_processes(lambda part: fit_runs(part, order, lam), series))
 
 

@@ -85,7 +85,7 @@ def preset(name: str, study: Study | None = None, *, seed: int = 0) -> Preset:
     Args:
         name: "smoke" (seconds; for automatic checks), "quick" (minutes on a laptop), "paper" (40 runs of
             192 x 128 pixels, three l1 strengths: hours on a laptop), "quarter" (the same with a quarter of the
-            pixels).
+            pixels and cells).
         study: real recordings, whose preprocessing and l1 strength are then adapted; None: a simulation.
         seed: of all models.
 

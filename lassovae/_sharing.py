@@ -9,7 +9,15 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from lassovae._errors import InputError
+
 Item = TypeVar("Item")
+
+
+def wait_for_all(name: str) -> None:
+    """Return when every process has come here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
 
 
 def shared_by_processes(compute: Callable[[list[Item]], Any], items: Sequence[Item]) -> Any:
@@ -21,21 +29,36 @@ def shared_by_processes(compute: Callable[[list[Item]], Any], items: Sequence[It
         items: at least one.
 
     Returns:
-        The tree for all items: as `compute` makes it in a single process; of several, NumPy arrays with the same bits
-        in each.
+        The tree for all items as NumPy arrays, with the same bits in every process. On its way it is on every device
+        once.
+
+    Raises:
+        InputError: another process could not do its part.
+        Exception: what `compute` raised here.
     """
     processes = jax.process_count()
     if processes == 1:
-        return compute(list(items))
+        return jax.device_get(compute(list(items)))
     share = -(-len(items) // processes)
     # the last item again where there is no other, so that all parts have one shape
     places = [min(jax.process_index() * share + i, len(items) - 1) for i in range(share)]
-    part = jax.tree.map(np.asarray, compute([items[place] for place in places]))
+    error: Exception | None = None
+    part: Any = None
+    try:
+        part = jax.device_get(compute([items[place] for place in places]))
+    except Exception as raised:  # the others are told first: they would wait for this part in vain
+        error = raised
+    failed = np.ravel(multihost_utils.process_allgather(np.array(error is not None)))
+    if error is not None:
+        raise error
+    if failed.any():
+        culprit = int(np.flatnonzero(failed)[0])
+        raise InputError(f"process {culprit} could not do its part of the runs: its own message says why")
     return jax.tree.map(lambda x: _gathered(x)[: len(items)], part)
 
 
 def _gathered(part: np.ndarray) -> np.ndarray:
-    """Parts of all processes, one after the other. As bytes: JAX would make float32 of float64."""
+    """Parts of all processes, in their order. As bytes: JAX would make float32 of float64."""
     part = np.ascontiguousarray(part)
     parts = np.asarray(multihost_utils.process_allgather(part.reshape(-1).view(np.uint8)))
     whole: np.ndarray = np.ascontiguousarray(parts).view(part.dtype).reshape(-1, *part.shape[1:])

@@ -16,7 +16,7 @@ def main(out, port, process, processes):
     import numpy as np
     from test_analysis import CONFIG, SIMULATION
 
-    from lassovae import analyse, fit
+    from lassovae import InputError, analyse, fit
     from lassovae._sharing import shared_by_processes
     from lassovae.data import simulate_study
 
@@ -36,6 +36,15 @@ def main(out, port, process, processes):
         for name, value in shared_by_processes(thirds, range(count)).items():
             values[f"shared/{count}/{name}"] = value
     values["asked"] = np.array(asked)
+
+    def fails_in_the_second(items):
+        return np.array([[1, 2, 4][i] for i in items])
+
+    try:
+        shared_by_processes(fails_in_the_second, range(4))
+        values["error"] = np.array("none")
+    except (InputError, IndexError) as error:
+        values["error"] = np.array(f"{type(error).__name__}: {error}")
     np.savez(f"{out}-{process}.npz", **values)
 
 

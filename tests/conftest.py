@@ -30,7 +30,7 @@ os.environ.setdefault("XLA_FLAGS", flags)  # read when JAX first computes
 
 import jax  # noqa: E402
 
-# Their only tests take minutes: begun last, they would be waited for (`make test` keeps this order).
+# They have single tests that take a minute or more: begun last, they would be waited for (`make test` keeps the order).
 LONGEST = ("test_example.py", "test_training_devices.py")
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -276,6 +276,9 @@ def test_two_processes_share_the_runs_and_get_the_same_analysis(analysis, tmp_pa
     # each did its half; where a share has none left, the last one again
     assert one.pop("asked").tolist() == [0, 0, 0, 1, 2]
     assert other.pop("asked").tolist() == [0, 1, 3, 4, 4]
+    # nobody waits for a part that will not come
+    assert str(one.pop("error")).startswith("InputError: process 1 could not do its part")
+    assert str(other.pop("error")).startswith("IndexError: ")
     for name, value in one.items():
         np.testing.assert_array_equal(value, other[name])
     for count in (1, 2, 5):

@@ -1,8 +1,10 @@
 """examples/reproduction.py: from the tables of several seeds to one, against SciPy and by hand."""
 
+import dataclasses
 import importlib.util
 import math
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from scipy import stats
 
 import lassovae
 from lassovae.report import write_tables
+from lassovae.report._tables import COLUMNS
+from lassovae.stats import Comparison, Recovery
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "reproduction.py"
 
@@ -106,7 +110,34 @@ def test_the_other_tables(summary):
     assert (skip["model"], skip["l_rec_mean"]) == ("no_skip", 2.0)
     (truth,) = summary["truth"]
     assert truth["fits"] == "pooled, both"
+    assert truth["seeds"] == 2  # with every number
     assert (truth["edges_a"], truth["difference"]) == (0.25, 0.5)  # a seed that has none is left out
+
+
+def test_columns_are_those_of_the_reports_tables(example):
+    assert set(example.MEASURES) <= set(COLUMNS.values())
+    assert set(example.TRUTH) <= {field.name for field in dataclasses.fields(Recovery)}
+    assert {field.name for field in dataclasses.fields(Comparison)} >= {
+        "group_a",
+        "group_b",
+        "kind",
+        "significant",
+    }
+
+
+def test_what_other_settings_made_is_not_taken_for_done(example, tmp_path, monkeypatch):
+    wanted = lassovae.preset("smoke", seed=1)
+    found = dict.fromkeys([tmp_path, *(tmp_path / "models" / name for name in wanted.models)])
+    for name, config in wanted.models.items():
+        found[tmp_path if name == "end_to_end" else tmp_path / "models" / name] = types.SimpleNamespace(
+            config=config
+        )
+    monkeypatch.setattr(lassovae, "load", found.__getitem__)
+    assert not example.is_done(tmp_path, wanted)
+    (tmp_path / "report.html").touch()
+    assert example.is_done(tmp_path, wanted)
+    with pytest.raises(lassovae.InputError, match="made with other settings"):
+        example.is_done(tmp_path, lassovae.preset("smoke", seed=2))
 
 
 def test_the_papers_table_is_whole_and_the_presets_strengths_are_in_it(example):

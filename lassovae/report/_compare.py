@@ -79,7 +79,7 @@ def compare(
     if jax.process_count() > 1:
         raise InputError(
             f"compare runs in one process, and this is one of {jax.process_count()}: train with `fit` in all of them, "
-            "then analyse in one"
+            "then call `analyse` in all of them"
         )
     folder = Path(out)
     for name, config in preset.models.items():  # all of them before the first writes anything

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lassovae._analysis import Analysis
+from lassovae._errors import InputError
 from lassovae._model import Model
 from lassovae.training import write_text
 
@@ -117,7 +118,18 @@ def all_tables(results: Results) -> dict[str, list[Row]]:
 
 
 def write_tables(tables: Mapping[str, list[Row]], folder: Path) -> None:
-    """Write every table as folder/<stem>.csv."""
+    """Write every table as folder/<stem>.csv, of which a reader sees the old one or the new one whole.
+
+    Args:
+        tables: file stem -> rows, at least one, all with the same keys.
+        folder: made if it is not there.
+
+    Raises:
+        InputError: a table without rows.
+    """
+    empty = [stem for stem, rows in tables.items() if not rows]
+    if empty:
+        raise InputError(f"tables without rows cannot be written: {', '.join(empty)}; leave them out")
     folder.mkdir(parents=True, exist_ok=True)
     for stem, rows in tables.items():
         text = io.StringIO()

@@ -13,7 +13,7 @@ from lassovae.stats._recovery import (
     node_cell_correlation,
 )
 from lassovae.stats._scorecard import Recovery, recovery
-from lassovae.stats._swap import forecast_errors, swap_errors, swap_test
+from lassovae.stats._swap import excess_errors, forecast_errors, swap_errors, swap_test
 from lassovae.stats._words import (
     PAIRS_NOT_INDEPENDENT,
     Design,
@@ -43,6 +43,7 @@ __all__ = [
     "difference_map_auc",
     "driver_auc",
     "edge_auc",
+    "excess_errors",
     "forecast_errors",
     "format_pvalue",
     "group_comparisons",

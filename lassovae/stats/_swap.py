@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,9 +38,9 @@ def forecast_errors(
             longer than the order.
 
     Complexity:
-        rows * time * the non-zero coefficients of all runs together; coefficients that are not sparse cost runs *
-        time * lags * nodes^2 a row, as matrix products. Besides float64 copies of the non-zero coefficients, the
-        workspace is 8 * time * nodes * (lags + 3) bytes.
+        rows * time * the non-zero coefficients of all runs together; coefficients that are not sparse cost
+        time * lags * nodes^2 a row and run, as matrix products. Memory: the latents and the coefficients once more in
+        float64 (sparse ones 12 bytes a non-zero), and 8 * time * nodes * (lags + 2) bytes.
 
     References:
         Equation for E_sr in section 2.3 of arXiv 2603.02899.
@@ -54,20 +55,20 @@ def forecast_errors(
         raise InputError(
             f"latents has {len(latents)} runs, coefs has {num_runs}: give one set of coefficients a run"
         )
-    wanted = list(range(num_runs)) if rows is None else [int(s) for s in rows]
+    wanted = list(range(num_runs)) if rows is None else [operator.index(s) for s in rows]
     if not all(0 <= s < num_runs for s in wanted):
         raise InputError(f"rows={wanted}: give indices of the {num_runs} runs, from 0")
-    series = {s: _centred(latents[s], s, order, nodes) for s in wanted}
+    series = [_centred(run, s, order, nodes) for s, run in enumerate(latents)]
     operators = [_operator(coef) for coef in coefs]
     errors = np.empty((len(wanted), num_runs))
     for row, s in enumerate(wanted):
-        z = series[s].T
+        z = np.ascontiguousarray(series[s].T)  # SciPy would copy it for every product
         # (lags * sources, time): lag 1 first, as the operators want it
         lagged = np.concatenate([z[:, order - k : z.shape[1] - k] for k in range(1, order + 1)])
-        for r, operator in enumerate(operators):
+        for r, var in enumerate(operators):
             # a run that could not be fitted has non-finite coefficients: its column says so
             with np.errstate(invalid="ignore", over="ignore"):
-                residual = operator @ lagged
+                residual = var @ lagged
                 residual -= z[:, order:]
                 errors[row, r] = np.vdot(residual, residual) / residual.size
     return errors
@@ -107,13 +108,28 @@ def swap_errors(latents: Sequence[ArrayLike], coefs: ArrayLike) -> NDArray[np.fl
     References:
         Equation for Delta_sr in section 2.3 of arXiv 2603.02899.
     """
-    return own_error_taken_off(forecast_errors(latents, coefs))
+    return excess_errors(forecast_errors(latents, coefs))
 
 
-def own_error_taken_off(errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Delta_sr = E_sr - E_ss from `forecast_errors` of all runs, (runs, runs)."""
+def excess_errors(errors: ArrayLike) -> NDArray[np.float64]:
+    """Delta_sr = E_sr - E_ss, as `swap_errors`, from the E of `forecast_errors`.
+
+    Args:
+        errors: (runs, runs), all rows, not only some.
+
+    Returns:
+        (runs, runs) float64; NaN where an error is not finite.
+
+    Raises:
+        InputError: errors is not square.
+    """
+    found = np.asarray(errors, dtype=np.float64)
+    if found.ndim != 2 or found.shape[0] != found.shape[1]:
+        raise InputError(
+            f"errors has shape {found.shape}: give (runs, runs), as forecast_errors without rows"
+        )
     with np.errstate(invalid="ignore"):
-        delta: NDArray[np.float64] = errors - np.diagonal(errors)[:, None]
+        delta: NDArray[np.float64] = found - np.diagonal(found)[:, None]
     return delta
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from lassovae._config import Config
 from lassovae._errors import InputError
 from lassovae._model import Model, encode_run
+from lassovae._sharing import wait_for_all
 from lassovae.autoencoder import BLOCK, Positions, Weights
 from lassovae.data import Prepared, Study, frame_shape_after, num_windows, prepare
 from lassovae.training._batches import steps_an_epoch
@@ -30,7 +31,7 @@ from lassovae.training._folder import (
     write_json,
     write_text,
 )
-from lassovae.training._mesh import is_first, local, make_mesh, replicated, wait_for_all
+from lassovae.training._mesh import is_first, local, make_mesh, replicated
 from lassovae.training._step import TrainState, initial_state
 
 logger = logging.getLogger("lassovae")

@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lassovae._errors import InputError
@@ -80,9 +79,3 @@ def shared(mesh: Mesh, items: np.ndarray, stack: Callable[[np.ndarray], np.ndarr
 def is_first() -> bool:
     """Is this the process that writes files?"""
     return jax.process_index() == 0
-
-
-def wait_for_all(name: str) -> None:
-    """Return when every process has come here."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)

@@ -101,9 +101,9 @@ def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VA
         InputError: no run, runs with different nodes, a run shorter than order + 2 frames, NaN or Inf.
 
     Complexity:
-        Working memory about 24 bytes x lags x nodes x (nodes + frames) a run (40 to 90 MB at the paper's size), of as
+        Working memory about 24 bytes x lags x nodes x (nodes + frames) a run (32 to 73 MB at the paper's size), of as
         many runs as are fitted at once: one, or several small ones, on a CPU; as many as fit 0.5 GB on every
-        accelerator of this process. Besides, 8 bytes x nodes x the square of the non-zeros of the densest target
+        accelerator of this process, and 8 bytes x nodes x the square of the non-zeros of the densest target
         (rounded up to 64, 256, ...).
     """
     for index, z in enumerate(list_of_latents):

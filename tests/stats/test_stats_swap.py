@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from scipy.stats import mannwhitneyu
 
 from lassovae._errors import InputError
-from lassovae.stats import RankSumResult, _swap, forecast_errors, swap_errors, swap_test
+from lassovae.stats import RankSumResult, _swap, excess_errors, forecast_errors, swap_errors, swap_test
 
 
 def slow_errors(latents, coefs):
@@ -111,6 +112,24 @@ def test_permuting_runs_permutes_rows_and_columns(study):
     order = np.array([2, 0, 3, 1])
     permuted = swap_errors([latents[i] for i in order], coefs[order])
     np.testing.assert_allclose(permuted, swap_errors(latents, coefs)[np.ix_(order, order)], atol=1e-13)
+
+
+def test_sparse_coefficients_are_taken_as_such_and_mark_their_column_too(study):
+    latents, coefs = study
+    sparse = np.zeros_like(coefs)
+    sparse[:, 0, 2, 3] = 0.5
+    assert [scipy.sparse.issparse(_swap._operator(c[0])) for c in (sparse, coefs)] == [True, False]
+    sparse[1, 0, 2, 3] = np.nan
+    errors = forecast_errors(latents, sparse)
+    assert np.isnan(errors[:, 1]).all()
+    assert np.isfinite(np.delete(errors, 1, axis=1)).all()
+
+
+def test_excess_errors_need_every_row(study):
+    errors = forecast_errors(*study)
+    np.testing.assert_array_equal(excess_errors(errors), swap_errors(*study))
+    with pytest.raises(InputError, match=r"shape \(2, 4\): give \(runs, runs\)"):
+        excess_errors(errors[:2])
 
 
 def test_a_run_that_could_not_be_fitted_marks_its_column_only(study):

@@ -33,7 +33,9 @@ def free_port():
 
 def started(out, devices, epochs, *where):
     arguments = [str(a) for a in (out, devices, epochs, *where)]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_NUM")}
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    kept = " ".join(flag for flag in flags if "device_count" not in flag)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_NUM")} | {"XLA_FLAGS": kept}
     return subprocess.Popen(
         [sys.executable, HERE / "devices_job.py", *arguments],
         env=environment,

@@ -74,7 +74,7 @@ def test_splitting_into_calls_changes_nothing(x64, runs, calls, monkeypatch, bud
     calls.clear()
     a_run = 24 * ORDER * NODES * (NODES + FRAMES)
     budget = int(budget_in_runs * a_run)
-    monkeypatch.setattr(runs_module, "BYTES_A_CALL", {"cpu": budget, "accelerator": budget})
+    monkeypatch.setattr(runs_module, "BYTES_A_CALL", {"cpu": budget, "accelerator": 2**40})
     split = fit_runs(runs, ORDER, LAM)
     assert [
         count for count, _ in calls
