@@ -144,7 +144,8 @@ def _check(
         raise InputError(
             f"process_id={process_id} must be below num_processes={num_processes}: ids count from 0"
         )
-    if coordinator is not None and not re.fullmatch(r"\S+:\d{1,5}", coordinator):
+    match = None if coordinator is None else re.fullmatch(r"\S+:(\d{1,5})", coordinator)
+    if coordinator is not None and not (match and 1 <= int(match[1]) <= 65535):
         raise InputError(
             f'coordinator={coordinator!r} must be "host:port", the address of process 0, as in "node01:61440"'
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -18,6 +19,43 @@ def wait_for_all(name: str) -> None:
     """Return when every process has come here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
+
+
+def check_same(settings: dict[str, Any]) -> None:
+    """See that all processes were started with the same settings.
+
+    Args:
+        settings: JSON types.
+
+    Raises:
+        InputError: naming the first process that differs from process 0, and what differs.
+    """
+    if jax.process_count() == 1:
+        return
+    mine = np.frombuffer(json.dumps(settings).encode(), np.uint8)
+    sizes = np.ravel(multihost_utils.process_allgather(np.array(len(mine))))
+    padded = np.full(int(sizes.max()), ord(" "), np.uint8)
+    padded[: len(mine)] = mine
+    texts = np.asarray(multihost_utils.process_allgather(padded)).reshape(len(sizes), -1)
+    first = json.loads(texts[0].tobytes())
+    for process, text in enumerate(texts[1:], start=1):
+        other = json.loads(text.tobytes())
+        if other != first:
+            name, here, there = first_difference(first, other)
+            raise InputError(
+                f"the processes disagree: {name} is {here} in process 0 and {there} in process {process}; start all "
+                "with the same study and settings"
+            )
+
+
+def first_difference(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, Any, Any]:
+    """Name, dotted, and both values of the first setting that differs in two nested dictionaries."""
+    key = next(k for k in {**one, **other} if one.get(k) != other.get(k))
+    a, b = one.get(key), other.get(key)
+    if isinstance(a, dict) and isinstance(b, dict):
+        name, a, b = first_difference(a, b)
+        return f"{key}.{name}", a, b
+    return key, a, b
 
 
 def shared_by_processes(compute: Callable[[list[Item]], Any], items: Sequence[Item]) -> Any:

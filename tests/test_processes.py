@@ -96,6 +96,10 @@ def test_a_second_call_must_agree(joined, monkeypatch):
         ({"num_processes": 2}, r"num_processes given without coordinator and process_id"),
         ({"process_id": 0}, r"process_id given without coordinator and num_processes"),
         ({"coordinator": "a", "num_processes": 2, "process_id": 0}, r"coordinator='a' must be \"host:port\""),
+        (
+            {"coordinator": "a:99999", "num_processes": 2, "process_id": 0},
+            r"coordinator='a:99999' must be \"host",
+        ),
         ({"coordinator": "a:1", "num_processes": 2, "process_id": 2}, r"process_id=2 must be below num_proc"),
         ({"coordinator": "a:1", "num_processes": 0, "process_id": 0}, r"num_processes=0 must be an integer"),
         ({"coordinator": "a:1", "num_processes": 2, "process_id": -1}, r"process_id=-1 must be an integer"),

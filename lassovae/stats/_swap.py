@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,13 +54,14 @@ def forecast_errors(
         raise InputError(
             f"latents has {len(latents)} runs, coefs has {num_runs}: give one set of coefficients a run"
         )
-    wanted = list(range(num_runs)) if rows is None else [operator.index(s) for s in rows]
-    if not all(0 <= s < num_runs for s in wanted):
-        raise InputError(f"rows={wanted}: give indices of the {num_runs} runs, from 0")
+    wanted = np.arange(num_runs) if rows is None else np.asarray(rows)
+    whole = wanted.ndim == 1 and (wanted.dtype.kind in "iu" or wanted.size == 0)
+    if not whole or not ((wanted >= 0) & (wanted < num_runs)).all():
+        raise InputError(f"rows={rows}: give a list of indices of the {num_runs} runs, from 0")
     series = [_centred(run, s, order, nodes) for s, run in enumerate(latents)]
     operators = [_operator(coef) for coef in coefs]
     errors = np.empty((len(wanted), num_runs))
-    for row, s in enumerate(wanted):
+    for row, s in enumerate(wanted.tolist()):
         z = np.ascontiguousarray(series[s].T)  # SciPy would copy it for every product
         # (lags * sources, time): lag 1 first, as the operators want it
         lagged = np.concatenate([z[:, order - k : z.shape[1] - k] for k in range(1, order + 1)])

@@ -15,6 +15,7 @@ import jax
 
 from lassovae._config import Config
 from lassovae._errors import InputError
+from lassovae._sharing import first_difference
 from lassovae.data import Study, content_hash
 
 FORMAT_VERSION = 2  # 1 until Adam kept its moments as one vector
@@ -110,15 +111,26 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
             f"{folder} already holds a run: choose another output folder, or resume=True to go on with it"
         )
     found = read_settings(config_file)
-    for key in wanted:
-        if found[key] != wanted[key]:
-            here, there = wanted[key], found[key]
-            if isinstance(here, dict) and isinstance(there, dict):
-                name = next(k for k in {**here, **there} if here.get(k) != there.get(k))
-                key, here, there = f"{key}.{name}", here.get(name), there.get(name)
-            raise InputError(
-                f"{folder} cannot be resumed: its {key} is {there}, now {here}; choose another output folder"
-            )
+    there = {key: found[key] for key in wanted}
+    if there != wanted:
+        name, now, then = first_difference(wanted, there)
+        raise InputError(
+            f"{folder} cannot be resumed: its {name} is {then}, now {now}; choose another output folder"
+        )
+
+
+def make_folder(folder: Path) -> None:
+    """Make the run folder, and those above it.
+
+    Raises:
+        InputError: the system refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be made ({error.strerror}): choose another output folder"
+        ) from error
 
 
 def check_inputs(folder: Path, now: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from lassovae._config import Config
 from lassovae._errors import InputError
 from lassovae._model import Model, encode_run
-from lassovae._sharing import wait_for_all
+from lassovae._sharing import check_same, wait_for_all
 from lassovae.autoencoder import BLOCK, Positions, Weights
 from lassovae.data import Prepared, Study, frame_shape_after, num_windows, prepare
 from lassovae.training._batches import steps_an_epoch
@@ -23,6 +23,7 @@ from lassovae.training._folder import (
     FORMAT_VERSION,
     check_inputs,
     claim,
+    make_folder,
     metrics_text,
     provenance,
     read_metrics,
@@ -133,6 +134,13 @@ def fit(
         raise InputError("resume=True needs run_dir, the folder to go on with")
     frame_shape = frame_shape_after(study.frame_shape, config.preprocess)
     wanted = settings(study, config, frame_shape)
+    check_same(wanted)
+    available = num_windows(study.lengths, config.window)
+    if config.encoder == "convolutional" and config.windows_per_step > available:
+        raise InputError(
+            f"windows_per_step={config.windows_per_step}, but the study has {available} windows of {config.window} "
+            f"frames: use at most {available}"
+        )
     if folder is not None:
         claim(folder, wanted, resume)
         wait_for_all("run folder claimed")
@@ -150,7 +158,7 @@ def fit(
             wait_for_all("run folder read")
             if is_first() and not (folder / "config.json").exists():
                 # config.json last: a folder that has it has its provenance
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
                 write_json(folder / "provenance.json", made_with)
                 write_json(folder / "config.json", wanted)
             wait_for_all("run folder made")

@@ -30,7 +30,14 @@ def make_mesh(windows_per_step: int, devices: int | None = None) -> Mesh:
     """
     found = jax.devices()
     if devices is not None and (isinstance(devices, bool) or not 1 <= devices <= len(found)):
-        raise InputError(f"devices={devices}: JAX has {len(found)} ({found[0].platform}) here")
+        more = (
+            "; JAX_NUM_CPU_DEVICES=N in the environment makes N of a CPU"
+            if found[0].platform == "cpu"
+            else ""
+        )
+        raise InputError(
+            f"devices={devices}: JAX has {len(found)} ({found[0].platform}) here; use 1 to {len(found)}{more}"
+        )
     if jax.process_count() > 1:
         if devices not in (None, len(found)):
             raise InputError(
@@ -50,6 +57,9 @@ def make_mesh(windows_per_step: int, devices: int | None = None) -> Mesh:
 
 def replicated(mesh: Mesh, tree: Any) -> Any:
     """A tree of arrays, equal in every process, copied to every device."""
+    if jax.process_count() > 1:
+        # JAX 0.10.2 makes an array that cannot be read of one that lies on the only device of a process
+        tree = jax.tree.map(np.asarray, tree)
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from lassovae._errors import InputError
@@ -40,7 +41,7 @@ def flatten_nodes(latents: ArrayLike) -> jax.Array:
 
 def check_length(num_frames: int, order: int, name: str = "latents") -> None:
     """Refuse a series that leaves fewer than two rows to fit."""
-    if order < 1:
+    if isinstance(order, bool) or not isinstance(order, (int, np.integer)) or order < 1:
         raise InputError(f"order={order} must be an integer of at least 1")
     if num_frames < order + 2:
         raise InputError(

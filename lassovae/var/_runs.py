@@ -44,7 +44,7 @@ def pad_runs(list_of_latents: Sequence[ArrayLike]) -> tuple[jax.Array, jax.Array
 
 
 def _check_lam(lam: float) -> None:
-    if not lam >= 0:
+    if isinstance(lam, str) or not lam >= 0:
         raise InputError(f"lam={lam} must be at least 0 and not NaN")
 
 

@@ -57,9 +57,9 @@ def test_rows_can_be_asked_for_one_by_one(study):
     whole = forecast_errors(*study)
     np.testing.assert_array_equal(forecast_errors(*study, rows=[2, 0]), whole[[2, 0]])
     assert forecast_errors(*study, rows=[]).shape == (0, 4)
-    for row in (4, -1):
-        with pytest.raises(InputError, match="indices of the 4 runs"):
-            forecast_errors(*study, rows=[0, row])
+    for rows in ([0, 4], [0, -1], [0.5], [True, False, True, False], 2, "a", slice(0, 2), [[0, 1]]):
+        with pytest.raises(InputError, match="list of indices of the 4 runs"):
+            forecast_errors(*study, rows=rows)
 
 
 def test_delta_is_the_error_less_the_own_error_of_the_row(study):

@@ -122,6 +122,24 @@ def test_two_processes_train_the_same_weights_and_one_goes_on_from_their_checkpo
     assert distance(values, alone[1]) <= 1e-4
 
 
+def test_two_processes_of_one_device_each_train_and_leave_a_checkpoint(alone, tmp_path):
+    run = tmp_path / "run"
+    port = free_port()
+    ended(*(started(run, 1, 2, port, process, 2) for process in (0, 1)))
+    assert distance(weights(run)[0], alone[0]) <= 1e-5
+    assert len(load(run).history) == 2
+
+
+def test_processes_with_different_settings_are_told_which_before_anything_is_written(tmp_path):
+    port = free_port()
+    jobs = [started(tmp_path / "run", 1, epochs, port, process, 2) for process, epochs in ((0, 2), (1, 3))]
+    for job in jobs:
+        text, _ = job.communicate(timeout=300)
+        assert job.returncode == 1
+        assert "the processes disagree: config.epochs is 2 in process 0 and 3 in process 1" in text
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_as_many_devices_work_as_divide_the_windows():
     code = "from lassovae.training import make_mesh; print(*(make_mesh(n).size for n in (1, 2, 3, 6, 8)))"
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu"}

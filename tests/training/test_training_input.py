@@ -79,6 +79,11 @@ CASES = {
         CONFIG,
         r"frames of 20 x 24 pixels .* multiples of 8: use crop=\(16, 24\)",
     ),
+    "more windows a step than there are": (
+        make_study,
+        CONFIG.replace(windows_per_step=9),
+        r"windows_per_step=9, but the study has 8 windows of 12 frames: use at most 8",
+    ),
     "crop larger than the frame": (
         make_study,
         CONFIG.replace(preprocess=Preprocess(crop=(64, 64))),
@@ -98,6 +103,15 @@ def test_bad_input_is_one_error_before_anything_is_written(case, tmp_path, monke
         fit(build(), config, run_dir=tmp_path / "deep" / "run", show_progress=False)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(
+        InputError, match=r"run cannot be made \(Not a directory\): choose another output folder"
+    ):
+        fit(make_study(), CONFIG, run_dir=tmp_path / "notes.txt" / "run", show_progress=False)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_a_negative_lam_is_refused_when_it_is_written_down():

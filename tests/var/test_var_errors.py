@@ -52,8 +52,12 @@ def test_several_runs_refuse_and_name_the_run(fitter):
     for runs, message in cases:
         with pytest.raises(InputError, match=message):
             fitter(runs, 2, 0.1)
-    with pytest.raises(InputError, match="order=0 must be"):
-        fitter([Z], 0, 0.1)
+    for order in (0, 2.5, True):
+        with pytest.raises(InputError, match=f"order={order} must be an integer of at least 1"):
+            fitter([Z], order, 0.1)
+    for lam in (-0.1, float("nan"), "a"):
+        with pytest.raises(InputError, match=f"lam={lam} must be at least 0"):
+            fitter([Z], 2, lam)
 
 
 def test_the_shortest_series_allowed_is_not_refused():
