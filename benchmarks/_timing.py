@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
+import math
 import os
 import platform
 import time
@@ -120,6 +122,25 @@ def table(rows: Sequence[NamedTuple], columns: Mapping[str, tuple[str, Callable[
     cells += [[show(getattr(row, field)) for field, (_, show) in columns.items()] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     return "\n".join("  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in cells)
+
+
+def write_json(path: Path, told: Mapping[str, object]) -> None:
+    """JSON that a diff can show: lists of records with one a line; NaN, which JSON has not, becomes null."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, tuple) and hasattr(value, "_asdict"):
+            return {key: plain(entry) for key, entry in value._asdict().items()}
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+    parts = []
+    for key, value in told.items():
+        text = json.dumps(plain(value), allow_nan=False) if not isinstance(value, list) else "[]"
+        if isinstance(value, list) and value:
+            lines = ",\n".join(f"  {json.dumps(plain(entry), allow_nan=False)}" for entry in value)
+            text = f"[\n{lines}\n ]"
+        parts.append(f" {json.dumps(key)}: {text}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
 
 def write_csv(path: Path, rows: Sequence[NamedTuple]) -> None:

@@ -17,7 +17,6 @@ One call, under eight minutes on an accelerator, prints
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import time
 from typing import NamedTuple
@@ -206,14 +205,8 @@ def main() -> None:
         f"{expected:.1f} s"
     )
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
         told = {"machine": machine, "protocol_s": whole, "small_s": taken, "small_predicted_s": expected}
-        told["steps"] = [
-            {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row._asdict().items()}
-            for row in rows
-        ]
-        path = options.out / f"paper_protocol_{options.device}.json"
-        path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        timing.write_json(options.out / f"paper_protocol_{options.device}.json", told | {"steps": rows})
 
 
 if __name__ == "__main__":

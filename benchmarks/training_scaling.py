@@ -10,7 +10,7 @@ The exponent is the slope of log time on log size, of the fastest of calls made 
 "at most" the largest ratio of neighbours, scaled to a doubling.
 Memory is what XLA sets aside for a program beside arguments and results.
 
-    python benchmarks/training_scaling.py --out results/benchmarks
+    python benchmarks/training_scaling.py --repeats 20 --out docs/benchmarks && python benchmarks/write_tables.py
     python benchmarks/training_scaling.py --nodes 96 192 --frames --pixels --windows --runs
 """
 
@@ -214,6 +214,8 @@ def main() -> None:
         from lassovae.plots import save
 
         timing.write_csv(options.out / f"training_scaling_{options.device}.csv", rows)
+        told = {"machine": timing.machine(options.device), "rows": rows, "growth": grown}
+        timing.write_json(options.out / f"training_scaling_{options.device}.json", told)
         save(draw(rows, grown), options.out / f"training_scaling_{options.device}.png", dpi=300)
 
 

@@ -24,7 +24,6 @@ precision="tensorfloat32".
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable
@@ -203,25 +202,6 @@ def check(full: Bench, reduced: list[Bench], lams: list[float]) -> list[Agreemen
     return rows + no_further([full.case(None)])
 
 
-def as_json(rows: list) -> list[dict]:
-    """Rows as plain dictionaries; JSON has no NaN."""
-    return [
-        {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row._asdict().items()}
-        for row in rows
-    ]
-
-
-def one_row_a_line(told: dict) -> str:
-    """JSON that a diff can show: lists with one entry a line."""
-    parts = []
-    for key, value in told.items():
-        entries = ",\n".join(f"  {json.dumps(entry)}" for entry in value) if isinstance(value, list) else ""
-        parts.append(
-            f" {json.dumps(key)}: " + (f"[\n{entries}\n ]" if entries else json.dumps(value, allow_nan=False))
-        )
-    return "{\n" + ",\n".join(parts) + "\n}\n"
-
-
 def main() -> None:
     """Check, measure, print the tables."""
     command = timing.parser(__doc__, repeats=5)
@@ -271,10 +251,9 @@ def main() -> None:
     if any(row.nonzeros == 0 for row in rows):
         print("where non-zeros are 0 the VAR is empty, and the step does not cost what a real one does")
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
         stem = f"training_step_{options.device}"
-        told = {"machine": machine, "agreement": as_json(agreement), "rows": as_json(rows)}
-        (options.out / f"{stem}.json").write_text(one_row_a_line(told), encoding="utf-8")
+        told = {"machine": machine, "agreement": agreement, "rows": rows}
+        timing.write_json(options.out / f"{stem}.json", told)
         if rows:
             timing.write_csv(options.out / f"{stem}.csv", rows)
 

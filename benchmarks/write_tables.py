@@ -1,6 +1,8 @@
 """Write the tables of docs/performance.md and README.md from docs/benchmarks/*.json.
 
-    python benchmarks/training_step.py --out docs/benchmarks && python benchmarks/write_tables.py
+    python benchmarks/training_step.py --out docs/benchmarks
+    python benchmarks/training_scaling.py --repeats 20 --out docs/benchmarks
+    python benchmarks/write_tables.py
 
 A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; `tests/test_tables.py` holds that it is up to date.
 """
@@ -51,7 +53,33 @@ def training_step_short(told: dict) -> list[str]:
     return training_step(told | {"rows": [first, best, *ours]})
 
 
-TABLES = {"training_step": training_step, "training_step_short": training_step_short}
+def training_scaling(told: dict) -> list[str]:
+    """How cost grows with each size."""
+    names = {
+        "frames": "frames of a window (autoencoder's step)",
+        "pixels": "pixels (autoencoder's step)",
+        "windows": "windows a step (whole step)",
+        "nodes": "nodes (VAR of one window, 12 events of every target)",
+        "runs": "runs (`fit_runs`, 435 frames, 384 nodes)",
+    }
+    lines = [
+        "| varied | over | exponent | a doubling, fitted | the largest single doubling | memory, likewise |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in told["growth"]:
+        sizes = [r["size"] for r in told["rows"] if r["varied"] == row["varied"]]
+        memory = "one run at a time" if row["memory_at_most"] is None else f"{row['memory_at_most']:.2f}"
+        cells = [names[row["varied"]], f"{min(sizes)} to {max(sizes)}", f"{row['exponent']:.2f}"]
+        cells += [f"{row['doubled']:.2f}", f"{row['at_most']:.2f}", memory]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, "", f"*Fastest calls, in turns; {told['machine']}.*"]
+
+
+TABLES = {
+    "training_step": training_step,
+    "training_step_short": training_step_short,
+    "training_scaling": training_scaling,
+}
 FILE_OF = {"training_step_short": "training_step"}
 
 
