@@ -210,6 +210,19 @@ def is_done(folder: Path, preset: lassovae.Preset) -> bool:
     return True
 
 
+def told(row: Row, measure: str, times: float = 1) -> str:
+    """A mean over seeds in words, with its interval if there is one."""
+    half = row[f"{measure}_ci"]
+    return f"{times * row[measure]:.3f}" + ("" if math.isnan(half) else f" +- {times * half:.3f}")
+
+
+def of_paper(row: Row) -> str:
+    """The paper's L_rec and R_var, where it has this mode and strength."""
+    if math.isnan(row["paper_r_var"]):
+        return ""
+    return f" (paper: L_rec x 1000 {1000 * row['paper_l_rec']:.3f}, R_var {row['paper_r_var']:.3f})"
+
+
 def main() -> None:
     """Compute what is missing, then the tables."""
     arguments = tyro.cli(Arguments, description=__doc__)
@@ -231,11 +244,9 @@ def main() -> None:
     tables = summarise(folders)
     lassovae.report.write_tables({k: v for k, v in tables.items() if v}, out / "tables")
     for row in tables["table_2"]:
-        l_rec, paper = 1e3 * row["l_rec"], 1e3 * row["paper_l_rec"]
         print(
-            f"{row['mode']:>12} lam {row['lam']:g}: L_rec {l_rec:.3f}e-3 (paper {paper:.3f}), "
-            f"R_var {row['r_var_window']:.3f} +- {row['r_var_window_ci']:.3f} (paper {row['paper_r_var']:.3f}), "
-            f"held out {row['r_var_held_out']:.3f} +- {row['r_var_held_out_ci']:.3f}"
+            f"{row['mode']:>12} lam {row['lam']:g}: L_rec x 1000 {told(row, 'l_rec', 1000)}, "
+            f"R_var {told(row, 'r_var_window')}{of_paper(row)}, held out {told(row, 'r_var_held_out')}"
         )
     print(f"Tables in {out / 'tables'}")
 
