@@ -11,7 +11,7 @@ four times weaker penalty, so that the paper's numbers beside it are to be read 
     table_2.csv   L_rec and R_var of each mode and strength; mean, mean sd over runs, 95 % interval over seeds
     order.csv     differences of modes, paired by seed, with their intervals: which order holds, and how surely
     table_1.csv   the six comparisons of halves: how many seeds call them significant
-    skip.csv      L_rec with and without the skip connection
+    skip.csv      L_rec and latent signal to noise with and without the skip connection
     truth.csv     what the paper could not measure: drivers, edges and difference found, with intervals over seeds
 """
 
@@ -190,7 +190,7 @@ def summarise(folders: dict[int, Path]) -> dict[str, list[Row]]:
         "table_2": table_2(ablation),
         "order": order(ablation),
         "table_1": table_1(of_all("group_tests")),
-        "skip": averaged(of_all("skip_connection"), ("model",), ("l_rec_mean",)),
+        "skip": averaged(of_all("skip_connection"), ("model",), ("l_rec_mean", "latent_snr_mean")),
         "truth": averaged(of_all("truth_recovery"), ("model", "fits", "lam"), TRUTH),
     }
 
@@ -203,8 +203,12 @@ def is_done(folder: Path, preset: lassovae.Preset) -> bool:
     """
     if not (folder / "report.html").exists():  # the last thing that `compare` writes
         return False
+    if not set(preset.models) <= {row["model"] for row in read(folder, "ablation")}:
+        return False  # made before the preset had all of them
     for name, config in preset.models.items():
         where = folder if name == "end_to_end" else folder / "models" / name
+        if not where.exists():
+            continue  # `compare` trains models that differ only in what their training does not see once
         if lassovae.load(where).config != config:
             raise lassovae.InputError(f"{where} was made with other settings: choose another --out")
     return True

@@ -53,6 +53,7 @@ class Analysis:
         difference: (height, width), first condition minus second; None with one condition.
         recovery: per-run fits averaged, scored against a simulation's truth; None for real recordings.
         recovery_pooled: the fits pooled over the runs of a condition, scored likewise.
+        pooled_maps: condition -> (height, width), contribution map of its pooled fit; one gain for all of these.
     """
 
     names: tuple[str, ...]
@@ -75,6 +76,7 @@ class Analysis:
     difference: np.ndarray | None
     recovery: Recovery | None
     recovery_pooled: Recovery | None
+    pooled_maps: dict[str, np.ndarray]
 
     def runs_of(self, condition: str) -> tuple[int, ...]:
         """Indices of the runs of a condition."""
@@ -105,10 +107,11 @@ def _score(
     conditions: Sequence[str],
     coefs: dict[str, np.ndarray],
     model: Model,
-    difference: np.ndarray,
     latents: Sequence[np.ndarray],
+    maps: dict[str, np.ndarray],
 ) -> Recovery:
     first, second = conditions[:2]
+    rest = contribution_map(model, np.zeros(coefs[first].shape[-1]))  # the mean frame is no finding
     return recovery(
         coefs[first],
         coefs[second],
@@ -116,9 +119,10 @@ def _score(
         footprints=truth.footprints,
         coupling_a=truth.coupling[first],
         coupling_b=truth.coupling[second],
-        difference_map=difference,
+        difference_map=maps[first] - maps[second],
         latents=latents,
         traces=truth.traces,
+        maps=(maps[first] - rest, maps[second] - rest),
     )
 
 
@@ -176,6 +180,11 @@ def analyse(
     influences = influence(fit.coef)
     gain = visual_gain(influences, float(np.mean(fit.scale)))
     maps = np.stack([contribution_map(model, c, gain) for c in influences])
+    outflows = {c: influence(pooled[c].coef) for c in conditions}
+    pooled_gain = visual_gain(
+        np.stack(list(outflows.values())), float(np.mean([f.scale for f in pooled.values()]))
+    )
+    pooled_maps = {c: contribution_map(model, outflow, pooled_gain) for c, outflow in outflows.items()}
     condition_maps = {c: maps[runs].mean(axis=0) for c, runs in groups.items()}
     difference = None
     comparisons = None
@@ -201,8 +210,8 @@ def analyse(
     if truth is not None and known and difference is not None and whole_frames:
         per_run = {c: np.asarray(fit.coef)[runs] for c, runs in groups.items()}
         together = {c: np.asarray(pooled[c].coef) for c in conditions}
-        scored = _score(truth, conditions, per_run, model, difference, latents)
-        scored_pooled = _score(truth, conditions, together, model, difference, latents)
+        scored = _score(truth, conditions, per_run, model, latents, condition_maps)
+        scored_pooled = _score(truth, conditions, together, model, latents, pooled_maps)
     return Analysis(
         names=study.names,
         labels=study.labels,
@@ -224,4 +233,5 @@ def analyse(
         difference=difference,
         recovery=scored,
         recovery_pooled=scored_pooled,
+        pooled_maps=pooled_maps,
     )

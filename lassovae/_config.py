@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from lassovae._errors import InputError
 
 Mode = Literal["sequential", "embedded", "end_to_end"]
-Encoder = Literal["convolutional", "block_mean"]
+Encoder = Literal["convolutional", "soft_roi", "block_mean"]
 Precision = Literal["float32", "tensorfloat32", "bfloat16"]
 POOLINGS = 3  # poolings of the encoder: latents are 2**POOLINGS times smaller than frames on each side
 
@@ -66,7 +66,9 @@ class Config:
         mode: how autoencoder and VAR are combined. "sequential": decode z_t, fit the VAR afterwards; "embedded":
             decode the forecast, coefficients held constant in the gradient; "end_to_end": the gradient flows
             through the LARS fit.
-        encoder: "convolutional" (the paper's) or "block_mean" (no network and no training: the local average of
+        encoder: "convolutional" (the paper's); "soft_roi" (every node is the Delta F / F of pixels that it has
+            learned to claim, decoded by learned gains: linear, begins as local averages; recommended,
+            docs/decisions/encoder.md); or "block_mean" (no network and no training: the local average of
             (x_t - mean_frame) / mean_frame over the pixels of each node; the baseline to beat).
         order: number of lags p of the VAR, in frames.
         lam: l1 strength on the loss averaged over all latent entries; each target's lasso gets lam * nodes.
@@ -75,7 +77,7 @@ class Config:
         window: frames in a training window; windows do not overlap, and what is left of a run is not trained on.
         epochs: passes over all windows.
         learning_rate: Adam's step size.
-        channels: feature channels of each convolution.
+        channels: feature channels of each convolution; "convolutional" only.
         windows_per_step: windows whose gradients are averaged before the weights move. Batch norm sees each
             window by itself; the running statistics move by the mean over the windows of a step. The windows of a
             step are spread over the devices; an accelerator works on all of its own at once (1 to 4 GB each at
@@ -113,7 +115,7 @@ class Config:
 
     def __post_init__(self) -> None:
         _require_choice("mode", self.mode, ("sequential", "embedded", "end_to_end"))
-        _require_choice("encoder", self.encoder, ("convolutional", "block_mean"))
+        _require_choice("encoder", self.encoder, get_args(Encoder))
         _require_choice("unpooling", self.unpooling, ("causal", "same_frame"))
         _require_choice("precision", self.precision, get_args(Precision))
         for name in ("lam", "condition_lam", "learning_rate", "forecast_weight", "lam_warmup"):
@@ -124,9 +126,9 @@ class Config:
             value, least = getattr(self, name), 0 if name == "seed" else 1
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{name}={value!r} must be an integer of at least {least}")
-        if self.encoder == "block_mean" and not self.skip:
+        if self.encoder != "convolutional" and not self.skip:
             raise InputError(
-                "encoder='block_mean' works on (x - mean_frame) / mean_frame and needs skip=True"
+                f"encoder={self.encoder!r} works on changes relative to the mean frame and needs skip=True"
             )
         if self.lam_warmup > 1:
             raise InputError(f"lam_warmup={self.lam_warmup} is a fraction of the steps and must not exceed 1")

@@ -129,7 +129,7 @@ def evaluate(
     for i, (x, z) in enumerate(zip(frames, latents, strict=True)):
         shown = centred_forecasts(one_run(fit, i), z)
         forecast.append(squared_error(model, x, shown, order, same_frame=False))
-        if config.mode == "sequential" and config.encoder == "convolutional":
+        if config.mode == "sequential" and config.encoder != "block_mean":
             own.append(squared_error(model, x, z, 0, same_frame=True))
         elif config.unpooling == "same_frame":
             own.append(squared_error(model, x, shown, order, same_frame=True))

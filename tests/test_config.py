@@ -36,7 +36,7 @@ CHANGED = Config(
 
 OUT_OF_RANGE = [
     ({"mode": "joint"}, r"mode='joint' is not known; choose one of sequential, embedded, end_to_end"),
-    ({"encoder": "pca"}, r"encoder='pca' is not known; choose one of convolutional, block_mean"),
+    ({"encoder": "pca"}, r"encoder='pca' is not known; choose one of convolutional, soft_roi, block_mean"),
     ({"unpooling": "next"}, r"unpooling='next' is not known; choose one of causal, same_frame"),
     ({"lam": -0.1}, r"lam=-0.1 must be a finite number of at least 0"),
     ({"lam": float("nan")}, r"lam=nan must be a finite number"),

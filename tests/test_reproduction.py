@@ -49,7 +49,15 @@ def tables_of(example, seed):
     return {
         "ablation": ablation,
         "group_tests": [halves | {"pvalue": (0.01, 0.2, 0.03)[seed], "significant": seed != 1}],
-        "skip_connection": [{"model": "no_skip", "l_rec_mean": 1.0 + seed, "l_rec_sd": 9.0}],
+        "skip_connection": [
+            {
+                "model": "no_skip",
+                "l_rec_mean": 1.0 + seed,
+                "l_rec_sd": 9.0,
+                "latent_snr_mean": 2.0,
+                "latent_snr_sd": 1.0,
+            }
+        ],
         "truth_recovery": [truth | {"difference": math.nan if seed == 2 else 0.5}],
     }
 
@@ -135,7 +143,12 @@ def test_what_other_settings_made_is_not_taken_for_done(example, tmp_path, monke
     monkeypatch.setattr(lassovae, "load", found.__getitem__)
     assert not example.is_done(tmp_path, wanted)
     (tmp_path / "report.html").touch()
+    write_tables({"ablation": [{"model": name} for name in wanted.models]}, tmp_path / "tables")
+    for name in wanted.models:
+        (tmp_path / "models" / name).mkdir(parents=True)
     assert example.is_done(tmp_path, wanted)
+    more = dataclasses.replace(wanted, models={**wanted.models, "another": wanted.models["sequential"]})
+    assert not example.is_done(tmp_path, more)
     with pytest.raises(lassovae.InputError, match="made with other settings"):
         example.is_done(tmp_path, lassovae.preset("smoke", seed=2))
 

@@ -1,4 +1,4 @@
-"""Convolutional autoencoder with remembered pooling positions and a mean-frame skip connection."""
+"""Encoders and decoders: convolutional with remembered pooling positions, soft regions of interest, block means."""
 
 from lassovae.autoencoder._model import (
     BLOCK,
@@ -10,6 +10,7 @@ from lassovae.autoencoder._model import (
     initial_weights,
     latent_shape,
     mean_positions,
+    node_footprints,
     reconstruct,
 )
 from lassovae.autoencoder._pooling import max_pool, max_unpool, position_weights
@@ -26,6 +27,7 @@ __all__ = [
     "max_pool",
     "max_unpool",
     "mean_positions",
+    "node_footprints",
     "position_weights",
     "reconstruct",
 ]

@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from lassovae._config import POOLINGS, Config
+from lassovae._errors import InputError
 from lassovae.autoencoder._modules import Decoder, Encoder, apply, initial_variables
 from lassovae.autoencoder._pooling import position_weights
+from lassovae.autoencoder._soft_roi import decode_rois, encode_rois, footprints_of_nodes, initial_parameters
 
 BLOCK = 2**POOLINGS  # pixels of a frame along one side of a node
 
-Positions = tuple[jax.Array, ...]  # one array a pooling, finest first; empty for block means
+Positions = tuple[jax.Array, ...]  # one array a pooling, finest first; empty where nothing is pooled
 
 
 class Weights(NamedTuple):
@@ -21,7 +23,8 @@ class Weights(NamedTuple):
 
     Attributes:
         params: {"encoder": ..., "decoder": ...}, trained by gradient.
-        batch_stats: {"encoder": ..., "decoder": ...}, running means and variances of the batch norms.
+        batch_stats: {"encoder": ..., "decoder": ...}, running means and variances of the batch norms; empty for
+            soft regions of interest, which have none.
     """
 
     params: dict[str, Any]
@@ -43,6 +46,8 @@ def initial_weights(config: Config, key: jax.Array, frame_shape: tuple[int, int]
     """
     if config.encoder == "block_mean":
         return Weights({}, {})
+    if config.encoder == "soft_roi":
+        return Weights(initial_parameters(latent_shape(frame_shape)), {})
     key_encoder, key_decoder = jax.random.split(key)
     frames = jnp.zeros((1, *frame_shape))
     encoder = initial_variables(Encoder(config.channels, config.precision), key_encoder, frames)
@@ -87,6 +92,8 @@ def encode(
         relative = (frames - mean_frame) / mean_frame
         blocks = relative.reshape(time, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
         return blocks.mean(axis=(2, 4)), (), weights
+    if config.encoder == "soft_roi":
+        return encode_rois(weights.params["encoder"], frames, mean_frame), (), weights
     shown = frames - mean_frame if config.skip else frames
     module = Encoder(config.channels, config.precision)
     (latents, positions), stats = apply(module, _variables(weights, "encoder"), shown, train=train)
@@ -110,6 +117,8 @@ def decode(
     """
     if config.encoder == "block_mean":
         return jnp.repeat(jnp.repeat(latents, BLOCK, axis=1), BLOCK, axis=2), weights
+    if config.encoder == "soft_roi":
+        return decode_rois(weights.params["decoder"], latents), weights
     module = Decoder(config.channels, config.precision)
     residual, stats = apply(module, _variables(weights, "decoder"), latents, positions, train=train)
     return residual, _with_stats(weights, "decoder", stats)
@@ -140,3 +149,20 @@ def count_positions(positions: Positions, num_frames: int | jax.Array | None = N
         return jnp.tensordot(counts.astype(jnp.float32), position_weights(p), axes=1)
 
     return tuple(one(p) for p in positions)
+
+
+def node_footprints(weights: Weights) -> jax.Array:
+    """What each node of a soft_roi encoder claims of each pixel.
+
+    Args:
+        weights: of a model with config.encoder="soft_roi".
+
+    Returns:
+        (nodes, height, width), in [0, 1]; over nodes they sum to 1.
+
+    Raises:
+        InputError: another encoder, which has no such footprints.
+    """
+    if "share" not in weights.params.get("encoder", {}):
+        raise InputError("only encoder='soft_roi' has footprints of its nodes")
+    return footprints_of_nodes(weights.params["encoder"])

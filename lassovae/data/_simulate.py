@@ -37,6 +37,12 @@ def _slow(rng: np.random.Generator, num_frames: int, columns: int, frames: float
     return np.asarray(signal.lfilter([1.0], [1.0, -keep], noise, axis=0))
 
 
+def _draw_length(rng: np.random.Generator, low: int, high: int) -> int:
+    if low == high:
+        return low
+    return low + round((high - low) * rng.beta(0.4, 2.4))  # standard deviation 0.18 of the range
+
+
 def _render(
     rng: np.random.Generator,
     scene: Scene,
@@ -119,7 +125,8 @@ def simulate_study(
     Args:
         seed: an integer of at least 0, or an array of such integers.
         num_runs: runs to film.
-        frames: frames a run, or (low, high), both possible, to draw a length for each run.
+        frames: frames a run, or (low, high) to draw a length for each run: most short, a few long, with mean
+            low + (high - low) / 7; (306, 1206) gives the mean and the spread of the paper's, 434.8 +- 160.9.
         frame_shape: (height, width) in pixels.
         num_cells: cells in the field of view.
         conditions: labels; the first has all its couplings, the others lose, weaken and gain some.
@@ -173,7 +180,7 @@ def simulate_study(
     for index, run_seed in enumerate(run_seeds):
         rng = np.random.default_rng(run_seed)
         which = index // block_size % len(conditions)
-        calcium = draw_calcium(rng, couplings[which], int(rng.integers(low, high + 1)), rate, rates)
+        calcium = draw_calcium(rng, couplings[which], _draw_length(rng, low, high), rate, rates)
         movie = _render(
             rng,
             scene,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import logging
 import os
@@ -51,13 +52,29 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     os.replace(temporary, path)
 
 
+def _teachers(preset: Preset) -> dict[str, str]:
+    """name -> the model whose training gives its weights: itself, or an earlier one that differs in lam alone.
+
+    A sequential training and block means never see lam: at three strengths they would be trained three times alike.
+    """
+    first: dict[Any, str] = {}
+    found = {}
+    for name in (MAIN, *(name for name in preset.models if name != MAIN)):
+        config = preset.models[name]
+        blind = config.mode == "sequential" or config.encoder == "block_mean"
+        plain = config.replace(lam=0.0, condition_lam=0.0, lam_warmup=0.0) if blind else config
+        found[name] = first.setdefault(plain, name)
+    return found
+
+
 def compare(
     study: Study, preset: Preset, out: str | Path, *, resume: bool = False, show_progress: bool = True
 ) -> dict[str, tuple[Model, Analysis]]:
     """Train and analyse every model of a preset, and write a run folder.
 
     The folder is the run folder of the main model, "end_to_end", so that `lassovae.load(out)` reads it; the
-    others lie in out/models/<name>. Beside them: results.npz, tables/*.csv, figures/*.png, report.html.
+    others lie in out/models/<name>, but for those whose training would be another's over again (sequential models
+    and block means that differ in lam alone). Beside them: results.npz, tables/*.csv, figures/*.png, report.html.
 
     Args:
         study: recordings and conditions.
@@ -82,7 +99,10 @@ def compare(
             "then call `analyse` in all of them"
         )
     folder = Path(out)
+    teachers = _teachers(preset)
     for name, config in preset.models.items():  # all of them before the first writes anything
+        if teachers[name] != name:
+            continue
         study.check(order=config.order, window=config.window)
         wanted = settings(study, config, frame_shape_after(study.frame_shape, config.preprocess))
         claim(folder if name == MAIN else folder / "models" / name, wanted, resume)
@@ -91,8 +111,11 @@ def compare(
     prepared = prepare(study, preset.models[MAIN].preprocess)
     for name in names:
         config = preset.models[name]
-        where = folder if name == MAIN else folder / "models" / name
-        model = fit(study, config, run_dir=where, resume=resume, show_progress=show_progress)
+        if teachers[name] == name:
+            where = folder if name == MAIN else folder / "models" / name
+            model = fit(study, config, run_dir=where, resume=resume, show_progress=show_progress)
+        else:
+            model = dataclasses.replace(results[teachers[name]][0], config=config)
         results[name] = (model, analyse(model, study, prepared=prepared))
         logger.info("%s: analysed", name)
     results = {name: results[name] for name in preset.models}  # the preset's order, in tables and figures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,12 @@ SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
         "The skip connection",
         "L_rec of the sequential model, times 1000, after the same number of steps: without the skip connection "
         "most of them go into learning the static image.",
-        {"model": "model", "L_rec": "l_rec_mean", "sd": "l_rec_sd"},
+        {
+            "model": "model",
+            "L_rec": "l_rec_mean",
+            "sd": "l_rec_sd",
+            "latent signal / noise": "latent_snr_mean",
+        },
     ),
 }
 THOUSANDTHS = ("l_rec_mean", "l_rec_sd", "l_rec_forecast_mean", "l_rec_mean_frame_mean")
@@ -129,6 +135,8 @@ def _cell(column: str, value: Any) -> str:
     if column.startswith("pvalue"):
         return format_pvalue(value)
     if isinstance(value, float):
+        if math.isnan(value):
+            return "–"  # not defined, as an area under a curve of which all are positives
         if column == "lam":
             return f"{value:g}"
         return f"{value * 1e3:.3f}" if column in THOUSANDTHS else f"{value:.3f}"

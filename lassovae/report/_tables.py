@@ -94,13 +94,33 @@ def truth_recovery(results: Results) -> list[Row]:
     return rows
 
 
+def latent_snr(latents: np.ndarray) -> float:
+    """Signal to noise of one run's latents (time, ...): the median over nodes that are not constant.
+
+    Noise is what changes from frame to frame, half the mean square of the differences of successive frames; signal
+    is the rest of the variance over time. For slow calcium under shot noise that is the usual estimate.
+    """
+    z = latents.reshape(len(latents), -1).astype(np.float64)
+    noise = np.square(np.diff(z, axis=0)).mean(axis=0) / 2
+    moving = noise > 0
+    if not moving.any():
+        return float("nan")
+    return float(np.median(np.maximum(z.var(axis=0)[moving] / noise[moving] - 1, 0)))
+
+
 def skip_connection(results: Results) -> list[Row]:
-    """Reconstruction error of the sequential model with and without the skip connection."""
+    """Reconstruction error and latent signal to noise of the sequential model with and without the skip connection."""
     rows = []
     for name in ("sequential", "no_skip"):
         if name in results:
-            mean, sd = _mean_sd(results[name][1].errors.reconstruction)
-            rows.append({"model": name, "l_rec_mean": mean, "l_rec_sd": sd})
+            analysis = results[name][1]
+            row: Row = {"model": name}
+            for key, values in (
+                ("l_rec", analysis.errors.reconstruction),
+                ("latent_snr", np.asarray([latent_snr(z) for z in analysis.latents])),
+            ):
+                row[f"{key}_mean"], row[f"{key}_sd"] = _mean_sd(values)
+            rows.append(row)
     return rows
 
 

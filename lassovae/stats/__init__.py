@@ -1,11 +1,12 @@
 """Do dynamics differ between groups of runs (NumPy and SciPy only)."""
 
-from lassovae.stats._cells import CellNodes, cell_nodes, node_of_cell
+from lassovae.stats._cells import CellNodes, cell_nodes, following_nodes, node_of_cell
 from lassovae.stats._comparisons import Comparison, bonferroni, group_comparisons, holm
 from lassovae.stats._influence import influence, influence_distances, influence_test
 from lassovae.stats._rank_sum import RankSumResult
 from lassovae.stats._recovery import (
     auc,
+    average_precision,
     difference_auc,
     difference_map_auc,
     driver_auc,
@@ -13,6 +14,7 @@ from lassovae.stats._recovery import (
     node_cell_correlation,
 )
 from lassovae.stats._scorecard import Recovery, recovery
+from lassovae.stats._sparsity import gini, localisation
 from lassovae.stats._swap import excess_errors, forecast_errors, swap_errors, swap_test
 from lassovae.stats._words import (
     PAIRS_NOT_INDEPENDENT,
@@ -34,6 +36,7 @@ __all__ = [
     "RankSumResult",
     "Recovery",
     "auc",
+    "average_precision",
     "block_design",
     "bonferroni",
     "cell_nodes",
@@ -44,13 +47,16 @@ __all__ = [
     "driver_auc",
     "edge_auc",
     "excess_errors",
+    "following_nodes",
     "forecast_errors",
     "format_pvalue",
+    "gini",
     "group_comparisons",
     "holm",
     "influence",
     "influence_distances",
     "influence_test",
+    "localisation",
     "node_cell_correlation",
     "node_of_cell",
     "order_sentence",

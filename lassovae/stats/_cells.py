@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +16,17 @@ class CellNodes:
     """Which node stands for which cell.
 
     Attributes:
-        node: (cells,) index of the node that holds most of the cell's footprint, row-major in the latent
-            grid.
-        mass: (cells,) the part of the footprint's mass that lies in that node, in (0, 1].
-        kept: (cells,) False for a cell whose node stands for another cell with more mass there.
+        node: (cells,) index of the cell's node, row-major in the latent grid: the one that holds most of its
+            footprint (`cell_nodes`), or the one that follows its calcium best (`following_nodes`).
+        claim: (cells,) how much of the cell it is, in [0, 1]: the part of the footprint's mass that lies in that
+            node, or the absolute correlation with its calcium.
+        kept: (cells,) False for a cell whose node stands for another cell with more mass there, or that it
+            follows better.
         num_dropped: how many cells are not kept; scores leave them out.
     """
 
     node: NDArray[np.intp]
-    mass: NDArray[np.float64]
+    claim: NDArray[np.float64]
     kept: NDArray[np.bool_]
     num_dropped: int
 
@@ -79,11 +82,60 @@ def cell_nodes(footprints: ArrayLike, latent_shape: tuple[int, int]) -> CellNode
     mass = _mass_in_nodes(footprints, latent_shape)
     node = mass.argmax(axis=1)
     held = mass[np.arange(len(node)), node]
+    return _one_cell_a_node(node, held, held / mass.sum(axis=1))
+
+
+def following_nodes(latents: Sequence[ArrayLike], traces: Sequence[ArrayLike]) -> CellNodes:
+    """The node that follows each cell's calcium best, and no node for two cells.
+
+    An encoder is free in where it puts a cell: soft regions of interest let one of the nodes around a cell claim all
+    of it, and that need not be the one with most of the footprint in its block. Asking for the latter gives trained
+    encoders an area under the ROC curve of edges of 0.6 to 0.8 where it is 1.00.
+
+    Args:
+        latents: one a run, (time, nodes) or (time, latent_height, latent_width).
+        traces: one a run, (time, cells), of the same times.
+
+    Returns:
+        CellNodes; of two cells with one node, the one that it follows better keeps it. The correlation is over all
+        runs together, each centred by itself.
+
+    Raises:
+        InputError: numbers of runs or times do not fit, or a cell is silent in all runs.
+    """
+    if len(latents) != len(traces) or len(latents) == 0:
+        raise InputError(
+            f"latents has {len(latents)} runs, traces {len(traces)}: give both for the same runs"
+        )
+    nodes, cells = [], []
+    for s, (run, trace) in enumerate(zip(latents, traces, strict=True)):
+        z, truth = np.asarray(run, dtype=np.float64), np.asarray(trace, dtype=np.float64)
+        if len(z) != len(truth):
+            raise InputError(f"run {s}: latents have {len(z)} frames, traces {len(truth)}")
+        z = z.reshape(len(z), -1)
+        nodes.append(z - z.mean(axis=0))
+        cells.append(truth - truth.mean(axis=0))
+    z, truth = np.concatenate(nodes), np.concatenate(cells)
+    size = np.linalg.norm(truth, axis=0)
+    if (size == 0).any():
+        raise InputError(f"cells {np.flatnonzero(size == 0).tolist()} are silent in all runs: leave them out")
+    norm = np.linalg.norm(z, axis=0)
+    z, truth = z / np.where(norm > 0, norm, 1), truth / size
+    follows = np.abs(truth.T @ z)
+    node = follows.argmax(axis=1)
+    held = follows[np.arange(len(node)), node]
+    return _one_cell_a_node(node, held, np.minimum(held, 1.0))
+
+
+def _one_cell_a_node(
+    node: NDArray[np.intp], held: NDArray[np.float64], claim: NDArray[np.float64]
+) -> CellNodes:
+    """Of the cells that share a node, only the one that holds it most is kept."""
     kept = np.zeros(len(node), dtype=bool)
     for index in np.unique(node):
         rivals = np.flatnonzero(node == index)
         kept[rivals[held[rivals].argmax()]] = True
-    return CellNodes(node=node, mass=held / mass.sum(axis=1), kept=kept, num_dropped=int((~kept).sum()))
+    return CellNodes(node=node, claim=claim, kept=kept, num_dropped=int((~kept).sum()))
 
 
 def _mass_in_nodes(footprints: ArrayLike, latent_shape: tuple[int, int]) -> NDArray[np.float64]:

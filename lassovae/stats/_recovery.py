@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +10,8 @@ from scipy.stats import rankdata
 
 from lassovae._errors import InputError
 from lassovae.stats._cells import CellNodes, check_footprints
+
+Measure = Callable[[ArrayLike, ArrayLike], float]
 
 
 def auc(scores: ArrayLike, positives: ArrayLike) -> float:
@@ -45,6 +47,29 @@ def auc(scores: ArrayLike, positives: ArrayLike) -> float:
     return float((rank_sum - num_positive * (num_positive + 1) / 2) / (num_positive * num_negative))
 
 
+def average_precision(scores: ArrayLike, positives: ArrayLike) -> float:
+    """Area under the precision-recall curve, by steps: the mean precision at which the positives are reached.
+
+    Where positives are rare, it tells apart detectors whose `auc` is the same. Equal scores are taken in together.
+
+    Args, Returns, Raises:
+        As `auc`, but chance is the share of positives.
+
+    Example:
+        >>> average_precision([0.1, 0.4, 0.5, 0.9], [False, True, False, True])
+        0.8333333333333333
+    """
+    if np.isnan(auc(scores, positives)):  # checks the arguments, too
+        return float("nan")
+    values, truth = np.asarray(scores, dtype=np.float64).ravel(), np.asarray(positives).ravel()
+    order = np.argsort(-values, kind="stable")
+    values, truth = values[order], truth[order]
+    last = np.append(values[1:] != values[:-1], True)  # of each group of equal scores
+    hits = np.cumsum(truth)[last]
+    taken = np.flatnonzero(last) + 1
+    return float((np.diff(hits, prepend=0) * hits / taken).sum() / truth.sum())
+
+
 def check_coupling(coupling: ArrayLike, name: str, num_cells: int) -> NDArray[np.float64]:
     """(lags, targets, sources) with cells as nodes, the diagonal set to 0: a cell's own past is no edge."""
     values = np.array(coupling, dtype=np.float64)
@@ -57,13 +82,14 @@ def check_coupling(coupling: ArrayLike, name: str, num_cells: int) -> NDArray[np
     return values
 
 
-def driver_auc(influence: ArrayLike, nodes: CellNodes, drivers: ArrayLike) -> float:
+def driver_auc(influence: ArrayLike, nodes: CellNodes, drivers: ArrayLike, measure: Measure = auc) -> float:
     """Do driver cells have the greater influence, among the nodes that stand for cells.
 
     Args:
         influence: (nodes,), a run's or a mean over runs.
-        nodes: of `cell_nodes`.
+        nodes: of `cell_nodes` or `following_nodes`.
         drivers: (cells,) booleans.
+        measure: `auc` or `average_precision`.
 
     Returns:
         `auc` over the kept cells; NaN if all or none are drivers.
@@ -76,7 +102,7 @@ def driver_auc(influence: ArrayLike, nodes: CellNodes, drivers: ArrayLike) -> fl
         raise InputError(
             f"drivers ({mask.dtype}, shape {mask.shape}) must be one boolean a cell, {nodes.node.shape}"
         )
-    return auc(_at_cells(influence, nodes, "influence"), mask[nodes.kept])
+    return measure(_at_cells(influence, nodes, "influence"), mask[nodes.kept])
 
 
 def difference_auc(
@@ -85,15 +111,17 @@ def difference_auc(
     nodes: CellNodes,
     coupling_a: ArrayLike,
     coupling_b: ArrayLike,
+    measure: Measure = auc,
 ) -> float:
     """Does influence differ most where the simulated outgoing coupling differs between two conditions.
 
     Args:
         influence_a: (nodes,) in the first condition.
         influence_b: (nodes,) in the second.
-        nodes: of `cell_nodes`.
+        nodes: of `cell_nodes` or `following_nodes`.
         coupling_a: (lags, targets, sources) of the cells in the first condition; the diagonal is ignored.
         coupling_b: the same of the second.
+        measure: `auc` or `average_precision`.
 
     Returns:
         `auc` of |influence_a - influence_b| over the kept cells; NaN if all or none differ.
@@ -101,28 +129,26 @@ def difference_auc(
     Raises:
         InputError: shapes do not fit.
     """
-    cells = len(nodes.node)
-    first = check_coupling(coupling_a, "coupling_a", cells)
-    second = check_coupling(coupling_b, "coupling_b", cells)
-    if first.shape != second.shape:
+    differs = differing(coupling_a, coupling_b)
+    if differs.shape != nodes.node.shape:
         raise InputError(
-            f"coupling_a has {len(first)} lags, coupling_b {len(second)}: give the same lags for both"
+            f"coupling_a has {differs.size} cells, nodes {nodes.node.size}: give those of one study"
         )
-    differs = (first != second).any(axis=(0, 1))
     score = np.abs(
         _at_cells(influence_a, nodes, "influence_a") - _at_cells(influence_b, nodes, "influence_b")
     )
-    return auc(score, differs[nodes.kept])
+    return measure(score, differs[nodes.kept])
 
 
-def edge_auc(strength: ArrayLike, nodes: CellNodes, coupling: ArrayLike) -> float:
+def edge_auc(strength: ArrayLike, nodes: CellNodes, coupling: ArrayLike, measure: Measure = auc) -> float:
     """Are simulated couplings the strongest edges, over ordered pairs of distinct cell nodes.
 
     Args:
         strength: (targets, sources) over nodes: sum_k |A_k|; or (lags, targets, sources), summed here.
-        nodes: of `cell_nodes`.
+        nodes: of `cell_nodes` or `following_nodes`.
         coupling: (lags, targets, sources) of the cells; not zero at any lag = an edge. The diagonal is
             ignored.
+        measure: `auc` or `average_precision`.
 
     Returns:
         `auc` over the kept cells' ordered pairs; NaN if all or none are edges.
@@ -140,7 +166,7 @@ def edge_auc(strength: ArrayLike, nodes: CellNodes, coupling: ArrayLike) -> floa
     edges = (check_coupling(coupling, "coupling", len(nodes.node)) != 0).any(axis=0)
     at = nodes.node[nodes.kept]
     distinct = ~np.eye(len(at), dtype=bool)
-    return auc(score[np.ix_(at, at)][distinct], edges[np.ix_(nodes.kept, nodes.kept)][distinct])
+    return measure(score[np.ix_(at, at)][distinct], edges[np.ix_(nodes.kept, nodes.kept)][distinct])
 
 
 def difference_map_auc(
@@ -173,8 +199,26 @@ def difference_map_auc(
     for name, coupling in (("coupling_a", coupling_a), ("coupling_b", coupling_b)):
         edges = (check_coupling(coupling, name, len(weights)) != 0).any(axis=0)
         coupled |= edges.any(axis=0) | edges.any(axis=1)
-    bright = weights > 0.5 * weights.max(axis=(1, 2), keepdims=True)
-    return auc(np.abs(difference), bright[coupled].any(axis=0))
+    return auc(np.abs(difference), pixels_of(weights, coupled))
+
+
+def differing(coupling_a: ArrayLike, coupling_b: ArrayLike) -> NDArray[np.bool_]:
+    """(cells,) whose outgoing coupling, (lags, targets, sources), differs between two conditions."""
+    first = check_coupling(coupling_a, "coupling_a", np.shape(coupling_a)[-1])
+    second = check_coupling(coupling_b, "coupling_b", first.shape[-1])
+    if first.shape != second.shape:
+        raise InputError(
+            f"coupling_a has {len(first)} lags, coupling_b {len(second)}: give the same lags for both"
+        )
+    changed: NDArray[np.bool_] = (first != second).any(axis=(0, 1))
+    return changed
+
+
+def pixels_of(footprints: NDArray[np.float64], cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(height, width) where the footprint (cells, height, width) of a chosen cell is above half of its own peak."""
+    bright = footprints > 0.5 * footprints.max(axis=(1, 2), keepdims=True)
+    chosen: NDArray[np.bool_] = bright[cells].any(axis=0)
+    return chosen
 
 
 def node_cell_correlation(
@@ -189,7 +233,7 @@ def node_cell_correlation(
     Args:
         latents: one a run, (time, nodes) or (time, latent_height, latent_width).
         traces: one a run, (time, cells), of the same times.
-        nodes: of `cell_nodes`.
+        nodes: of `cell_nodes` or `following_nodes`.
 
     Returns:
         In [0, 1]; NaN if every kept cell is silent in some run.

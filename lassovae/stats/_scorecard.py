@@ -9,20 +9,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassovae._errors import InputError
-from lassovae.stats._cells import cell_nodes
+from lassovae.stats._cells import cell_nodes, check_footprints, following_nodes
 from lassovae.stats._influence import influence
 from lassovae.stats._recovery import (
+    Measure,
+    auc,
+    average_precision,
     difference_auc,
     difference_map_auc,
+    differing,
     driver_auc,
     edge_auc,
     node_cell_correlation,
+    pixels_of,
 )
+from lassovae.stats._sparsity import gini, localisation
 
 
 @dataclass(frozen=True)
 class Recovery:
     """How much of a known truth was found; 0.5 is chance for every AUC, NaN = not defined or not given.
+
+    A cell's node is the one that follows its calcium best if latents and traces are given, else the one that holds
+    most of its footprint.
 
     Attributes:
         drivers_a: AUC of drivers (cells that drive another one) among cell nodes by outflow, first condition.
@@ -33,7 +42,15 @@ class Recovery:
         difference_map: AUC over pixels of the absolute difference map; NaN if no map was given.
         node_cell_correlation: median over cells, mean over runs; NaN if no latents and traces were given.
         num_cells: cells scored.
-        num_dropped: cells left out because a cell with more mass has their node.
+        num_dropped: cells left out because another cell has their node.
+        drivers_ap: average precision of drivers by outflow, mean of the two conditions.
+        edges_ap: the same of edges.
+        difference_ap: average precision of `difference`.
+        driver_map: AUC over pixels of the conditions' maps, without the mean frame, for the footprints of their
+            drivers, mean of the two; NaN if no maps were given.
+        localisation: share of the absolute difference map on the footprints of cells whose outgoing coupling
+            differs; NaN if no map was given.
+        gini: Gini index of the outflow over nodes, mean of the two conditions.
     """
 
     drivers_a: float
@@ -45,6 +62,12 @@ class Recovery:
     node_cell_correlation: float
     num_cells: int
     num_dropped: int
+    drivers_ap: float
+    edges_ap: float
+    difference_ap: float
+    driver_map: float
+    localisation: float
+    gini: float
 
 
 def recovery(
@@ -58,6 +81,7 @@ def recovery(
     difference_map: ArrayLike | None = None,
     latents: Sequence[ArrayLike] | None = None,
     traces: Sequence[ArrayLike] | None = None,
+    maps: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Recovery:
     """Score fitted coefficients of two conditions against the simulated truth.
 
@@ -74,6 +98,7 @@ def recovery(
         difference_map: (height, width), or None.
         latents: one a run, (time, nodes) or (time, latent_height, latent_width), or None.
         traces: one a run, (time, cells), or None.
+        maps: (height, width) of both conditions, contribution less the map of no influence; or None.
 
     Returns:
         Recovery.
@@ -83,25 +108,52 @@ def recovery(
     """
     if (latents is None) != (traces is None):
         raise InputError("latents and traces belong together: give both or neither")
-    nodes = cell_nodes(footprints, latent_shape)
+    if latents is None or traces is None:
+        nodes = cell_nodes(footprints, latent_shape)
+        correlation = float("nan")
+    else:
+        nodes = following_nodes(latents, traces)
+        correlation = node_cell_correlation(latents, traces, nodes)
     num_nodes = latent_shape[0] * latent_shape[1]
     outflow_a, strength_a = _summary(coefs_a, "coefs_a", num_nodes)
     outflow_b, strength_b = _summary(coefs_b, "coefs_b", num_nodes)
+    drivers_a, drivers_b = _drives(coupling_a), _drives(coupling_b)
+
+    def found(measure: Measure) -> list[float]:
+        return [
+            driver_auc(outflow_a, nodes, drivers_a, measure),
+            driver_auc(outflow_b, nodes, drivers_b, measure),
+            difference_auc(outflow_a, outflow_b, nodes, coupling_a, coupling_b, measure),
+            edge_auc(strength_a, nodes, coupling_a, measure),
+            edge_auc(strength_b, nodes, coupling_b, measure),
+        ]
+
+    area, precision = found(auc), found(average_precision)
+    weights = check_footprints(footprints)
     missing = float("nan")
+    driver_map = localised = difference_map_area = missing
+    if maps is not None:
+        on_drivers = (pixels_of(weights, drivers_a), pixels_of(weights, drivers_b))
+        driver_map = float(np.mean([auc(np.abs(m), at) for m, at in zip(maps, on_drivers, strict=True)]))
+    if difference_map is not None:
+        difference_map_area = difference_map_auc(difference_map, footprints, coupling_a, coupling_b)
+        localised = localisation(difference_map, pixels_of(weights, differing(coupling_a, coupling_b)))
     return Recovery(
-        drivers_a=driver_auc(outflow_a, nodes, _drives(coupling_a)),
-        drivers_b=driver_auc(outflow_b, nodes, _drives(coupling_b)),
-        difference=difference_auc(outflow_a, outflow_b, nodes, coupling_a, coupling_b),
-        edges_a=edge_auc(strength_a, nodes, coupling_a),
-        edges_b=edge_auc(strength_b, nodes, coupling_b),
-        difference_map=missing
-        if difference_map is None
-        else difference_map_auc(difference_map, footprints, coupling_a, coupling_b),
-        node_cell_correlation=missing
-        if latents is None or traces is None
-        else node_cell_correlation(latents, traces, nodes),
+        drivers_a=area[0],
+        drivers_b=area[1],
+        difference=area[2],
+        edges_a=area[3],
+        edges_b=area[4],
+        difference_map=difference_map_area,
+        node_cell_correlation=correlation,
         num_cells=int(nodes.kept.sum()),
         num_dropped=nodes.num_dropped,
+        drivers_ap=(precision[0] + precision[1]) / 2,
+        edges_ap=(precision[3] + precision[4]) / 2,
+        difference_ap=precision[2],
+        driver_map=driver_map,
+        localisation=localised,
+        gini=(gini(outflow_a) + gini(outflow_b)) / 2,
     )
 
 

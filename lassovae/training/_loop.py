@@ -41,7 +41,7 @@ RARELY = 0.05  # fraction of steps without a coefficient that goes unmentioned
 
 def _unknown_positions(config: Config, frame_shape: tuple[int, int]) -> Positions:
     """Before the last checkpoint: every position as likely as the others."""
-    if config.encoder == "block_mean":
+    if config.encoder != "convolutional":
         return ()
     height, width = frame_shape
     side = [2, 4, BLOCK]
@@ -136,7 +136,7 @@ def fit(
     wanted = settings(study, config, frame_shape)
     check_same(wanted)
     available = num_windows(study.lengths, config.window)
-    if config.encoder == "convolutional" and config.windows_per_step > available:
+    if config.encoder != "block_mean" and config.windows_per_step > available:
         raise InputError(
             f"windows_per_step={config.windows_per_step}, but the study has {available} windows of {config.window} "
             f"frames: use at most {available}"
@@ -198,7 +198,7 @@ def fit(
                 logger.warning("%s", note)
             return Model(**{**vars(model), "positions": positions})
 
-        if config.encoder == "convolutional":
+        if config.encoder != "block_mean":
             log = None if folder is None or not is_first() else folder / "metrics.jsonl"
             names = [run.name for run in study.runs]
             record = Record(config, names, prepared, history, log, show_progress and is_first())
@@ -236,7 +236,7 @@ def load(run_dir: str | Path) -> Model:
     with Checkpoints(folder / "checkpoints") as checkpoints:
         tree = checkpoints.restore(like)
     state = tree["state"]
-    if config.encoder == "convolutional":
+    if config.encoder != "block_mean":
         lengths = [run["frames"] for run in found["runs"]]
         per_epoch = steps_an_epoch(num_windows(lengths, config.window), config.windows_per_step)
         num_steps = config.epochs * per_epoch

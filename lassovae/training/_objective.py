@@ -116,7 +116,7 @@ def window_losses(
         reconstruction, decoder = _each(decoded, latents, positions, frames)
     else:
         shown = forecast.reshape(*forecast.shape[:2], *latents.shape[2:])
-        where = _each(lambda p: positions_for_forecast(config, p), positions)
+        where = _each(lambda p: positions_for_forecast(config, p), positions) if positions else ()
         reconstruction, decoder = _each(decoded, shown, where, frames[:, order:])
     if stats:  # block means have none
         stats = {**stats, "decoder": decoder["decoder"]}

@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from lassovae import InputError
 from lassovae.data import simulate_study
+from lassovae.data._simulate import _draw_length
 from lassovae.data._simulate_coupling import spectral_radius
 
 SMALL = {"num_runs": 2, "frames": 30, "frame_shape": (40, 48), "num_cells": 8, "block_size": 1}
@@ -124,10 +125,20 @@ def test_adding_runs_keeps_the_earlier_ones():
 
 
 def test_lengths_are_drawn_within_their_bounds():
-    lengths = simulate_study(2, **SMALL | {"num_runs": 12, "frames": (10, 14)}).lengths
+    lengths = simulate_study(2, **SMALL | {"num_runs": 12, "frames": (10, 40)}).lengths
     assert min(lengths) >= 10
-    assert max(lengths) <= 14
+    assert max(lengths) <= 40
     assert len(set(lengths)) > 2
+
+
+def test_lengths_have_the_mean_and_the_spread_of_the_papers():
+    """434.8 +- 160.9 frames, from 306 to 1206; over 4000 draws their mean is known to 2.5 frames."""
+    rng = np.random.default_rng(0)
+    lengths = [_draw_length(rng, 306, 1206) for _ in range(4000)]
+    assert np.mean(lengths) == pytest.approx(434.8, abs=8)
+    assert np.std(lengths) == pytest.approx(160.9, abs=8)
+    assert min(lengths) == 306
+    assert max(lengths) <= 1206
 
 
 def test_bleaching_drift_and_motion():

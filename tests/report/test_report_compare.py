@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import jax
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ PRESET = Preset(
         "sequential": BASE.replace(mode="sequential"),
         "end_to_end": BASE,
         "no_skip": BASE.replace(mode="sequential", skip=False),
+        "sequential_lam0.02": BASE.replace(mode="sequential", lam=0.02),
     },
     sweep=(0.005, 0.01, 0.03),
 )
@@ -108,6 +110,17 @@ def test_the_main_model_is_loaded_from_the_folder_and_the_others_from_theirs(com
         np.testing.assert_array_equal(encode_run(model, frames)[0], results[name][1].latents[0])
 
 
+def test_a_training_that_never_sees_lam_is_done_once_for_all_strengths(compared, study):
+    """Not a guess: trained by itself at its own strength, the model has the same weights to the bit."""
+    results, _ = compared
+    model, analysis = results["sequential_lam0.02"]
+    assert model.config == PRESET.models["sequential_lam0.02"]
+    alone = lassovae.fit(study, model.config, show_progress=False)
+    for shared, own in zip(jax.tree.leaves(model.weights), jax.tree.leaves(alone.weights), strict=True):
+        np.testing.assert_array_equal(shared, own)
+    assert analysis.errors.nonzeros.mean() < results["sequential"][1].errors.nonzeros.mean()
+
+
 def test_arrays_are_kept_without_pickle(compared):
     results, out = compared
     with np.load(out / "results.npz", allow_pickle=False) as kept:
@@ -137,6 +150,8 @@ def test_tables_hold_finite_numbers_that_are_those_of_the_analysis(compared):
         for row in rows:
             assert None not in row
             for column, value in row.items():
+                if path.name == "truth_recovery.csv" and value == "nan":
+                    continue  # of so few cells, all or none that have a node of their own may be drivers
                 if column not in words:
                     assert math.isfinite(float(value)), (path.name, column, value)
     ablation = {row["model"]: row for row in rows_of(out / "tables" / "ablation.csv")}
@@ -144,7 +159,7 @@ def test_tables_hold_finite_numbers_that_are_those_of_the_analysis(compared):
     for name, (_, analysis) in results.items():
         assert float(ablation[name]["r_var_window_mean"]) == pytest.approx(analysis.errors.window.mean())
         assert float(ablation[name]["r_var_run_sd"]) == pytest.approx(analysis.errors.run.std(ddof=1))
-        assert float(ablation[name]["lam"]) == BASE.lam
+        assert float(ablation[name]["lam"]) == PRESET.models[name].lam
     assert len(rows_of(out / "tables" / "group_tests.csv")) == 6 * len(results)
     recovery = rows_of(out / "tables" / "truth_recovery.csv")
     assert {row["fits"] for row in recovery} == {"each run, averaged", "pooled over a condition"}

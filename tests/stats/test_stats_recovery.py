@@ -4,16 +4,20 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from lassovae._errors import InputError
 from lassovae.stats import (
     auc,
+    average_precision,
     cell_nodes,
     difference_auc,
     difference_map_auc,
     driver_auc,
     edge_auc,
+    following_nodes,
+    gini,
+    localisation,
     node_cell_correlation,
     node_of_cell,
     recovery,
@@ -53,6 +57,62 @@ def test_auc_agrees_with_sklearn_and_with_all_pairs(seed):
     assert auc(-scores, positives) == pytest.approx(1 - auc(scores, positives))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_average_precision_agrees_with_sklearn(seed):
+    rng = np.random.default_rng(seed)
+    scores, positives = rng.integers(0, 6, size=40).astype(float), rng.random(40) < 0.3
+    assert average_precision(scores, positives) == pytest.approx(average_precision_score(positives, scores))
+    assert average_precision(np.ones(40), positives) == pytest.approx(positives.mean())
+    assert math.isnan(average_precision(scores, np.zeros(40, bool)))
+
+
+def test_gini_is_half_the_relative_mean_difference(rng):
+    values = rng.normal(size=30)
+    size = np.abs(values)
+    expected = np.abs(size[:, None] - size[None]).mean() / (2 * size.mean())
+    assert gini(values) == pytest.approx(expected)
+    assert gini(7 * values[::-1]) == pytest.approx(expected)
+    assert gini(np.ones(5)) == pytest.approx(0)
+    assert gini(np.eye(5)[2]) == pytest.approx(0.8)
+    assert math.isnan(gini(np.zeros(3)))
+    for bad in ([], [np.nan]):
+        with pytest.raises(InputError, match="values must be finite"):
+            gini(bad)
+
+
+def test_localisation_is_the_share_inside():
+    image, places = np.array([[1.0, -3.0], [0.0, 4.0]]), np.array([[True, True], [False, False]])
+    assert localisation(image, places) == 0.5
+    assert math.isnan(localisation(0 * image, places))
+    with pytest.raises(InputError, match="one boolean a pixel"):
+        localisation(image, places[0])
+    with pytest.raises(InputError, match="image must be finite"):
+        localisation(image * np.nan, places)
+
+
+def test_following_nodes_go_where_the_cell_went(rng):
+    """Wherever an encoder puts a cell, with whatever sign and gain, and of two cells the better followed one stays."""
+    traces = [rng.random((300, 3)) for _ in range(2)]
+    latents = [0.1 * rng.random((300, 2, 3)) + 5.0 for _ in range(2)]
+    for z, trace in zip(latents, traces, strict=True):
+        z[:, 1, 2] -= 30 * trace[:, 0]
+        z[:, 0, 1] += trace[:, 1] + 0.6 * trace[:, 2]
+    nodes = following_nodes(latents, traces)
+    np.testing.assert_array_equal(nodes.node, [5, 1, 1])
+    np.testing.assert_array_equal(nodes.kept, [True, True, False])
+    stacked = [
+        np.concatenate([x.reshape(300, -1) - x.reshape(300, -1).mean(axis=0) for x in y])
+        for y in (latents, traces)
+    ]
+    assert nodes.claim[1] == pytest.approx(abs(np.corrcoef(stacked[0][:, 1], stacked[1][:, 1])[0, 1]))
+    with pytest.raises(InputError, match="frames"):
+        following_nodes([z[1:] for z in latents], traces)
+    with pytest.raises(InputError, match="silent"):
+        following_nodes(latents, [0 * trace for trace in traces])
+    with pytest.raises(InputError, match="same runs"):
+        following_nodes(latents[:1], traces)
+
+
 def test_auc_without_one_class_is_nan_and_bad_input_is_named():
     assert math.isnan(auc([1.0, 2.0], [True, True]))
     assert math.isnan(auc([1.0, 2.0], [False, False]))
@@ -74,8 +134,8 @@ def test_two_cells_in_one_node_keep_the_heavier():
     np.testing.assert_array_equal(nodes.node, [0, 0, 1])
     np.testing.assert_array_equal(nodes.kept, [False, True, True])
     assert nodes.num_dropped == 1
-    assert (nodes.mass > 0.5).all()
-    assert (nodes.mass <= 1).all()
+    assert (nodes.claim > 0.5).all()
+    assert (nodes.claim <= 1).all()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +247,9 @@ def test_recovery_gathers_every_measure(truth):
     node = node_of_cell(footprints, (2, 3))
     rng = np.random.default_rng(9)
     traces = [rng.random((20, 4)) for _ in range(3)]
-    latents = [rng.random((20, 6)) for _ in range(3)]
+    latents = [0.5 * rng.random((20, 6)) for _ in range(3)]
+    for z, trace in zip(latents, traces, strict=True):
+        z[:, node] += trace
     signs = np.array([1.0, -1.0])[:, None, None, None]
     found = recovery(
         signs * planted(coupling_a, node),  # a mean over runs before absolute values is zero
@@ -199,14 +261,20 @@ def test_recovery_gathers_every_measure(truth):
         difference_map=footprints[0] - footprints[2],
         latents=latents,
         traces=traces,
+        maps=(footprints[0], footprints[2]),
     )
     assert found.drivers_a == found.edges_a == found.edges_b == found.difference == 1.0
     assert found.drivers_b == 1.0  # the drivers of b are those of its own coupling
     assert 0.5 < found.difference_map < 1
     assert found.node_cell_correlation == node_cell_correlation(
-        latents, traces, cell_nodes(footprints, (2, 3))
+        latents, traces, following_nodes(latents, traces)
     )
     assert (found.num_cells, found.num_dropped) == (4, 0)
+    assert found.drivers_ap == found.edges_ap == found.difference_ap == found.driver_map == 1.0
+    changed = footprints[[0, 2]] > 0.5 * footprints[[0, 2]].max(axis=(1, 2), keepdims=True)
+    difference = np.abs(footprints[0] - footprints[2])
+    assert found.localisation == pytest.approx(difference[changed.any(axis=0)].sum() / difference.sum())
+    assert found.gini == pytest.approx(5 / 6)  # one node of six drives in either condition
 
 
 def test_recovery_without_extras_and_with_half_of_them(truth):
