@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from lassovae._config import Config
 from lassovae._errors import InputError
 from lassovae._evaluate import Errors, evaluate
 from lassovae._model import Model, encode_run
@@ -27,7 +28,7 @@ from lassovae.stats import (
     influence_test,
     recovery,
 )
-from lassovae.var import VARFit, fit_pooled, fit_runs
+from lassovae.var import VARFit, fit_pooled, fit_runs, prune, suggested_lam
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Analysis:
         conditions: the labels, in order of first appearance.
         latents: one (time, latent height, latent width) a run.
         fit: VARFit of each whole run, with a runs axis.
-        pooled: VARFit of all runs of a condition together, at config.condition_lam.
+        pooled: VARFit of all runs of a condition together, at `condition_lam`, pruned if config.prune says so.
         errors: reconstruction and forecast errors a run.
         delta: (runs, runs) swap errors; row = data, column = coefficients.
         influences: (runs, nodes) outflow.
@@ -54,6 +55,7 @@ class Analysis:
         recovery: per-run fits averaged, scored against a simulation's truth; None for real recordings.
         recovery_pooled: the fits pooled over the runs of a condition, scored likewise.
         pooled_maps: condition -> (height, width), contribution map of its pooled fit; one gain for all of these.
+        condition_lam: l1 strength of the pooled fits.
     """
 
     names: tuple[str, ...]
@@ -77,6 +79,7 @@ class Analysis:
     recovery: Recovery | None
     recovery_pooled: Recovery | None
     pooled_maps: dict[str, np.ndarray]
+    condition_lam: float
 
     def runs_of(self, condition: str) -> tuple[int, ...]:
         """Indices of the runs of a condition."""
@@ -100,6 +103,14 @@ def _design(study: Study) -> str:
         return design_sentence(*_compared(study))
     except InputError as error:
         return f"No permutation test of whole blocks is possible: {error}."
+
+
+def _condition_lam(config: Config, groups: dict[str, list[int]], latents: Sequence[np.ndarray]) -> float:
+    """The l1 strength of the pooled fits: one for all conditions, or they could not be compared."""
+    if config.condition_lam is not None:
+        return config.condition_lam
+    rows = np.mean([sum(len(latents[i]) - config.order for i in runs) for runs in groups.values()])
+    return suggested_lam(round(float(rows)), config.order, latents[0][0].size)
 
 
 def _score(
@@ -169,10 +180,12 @@ def analyse(
     fit = _as_numpy(shared_by_processes(lambda part: fit_runs(part, config.order, lam), latents))
     conditions = study.conditions
     groups = {c: [i for i, label in enumerate(study.labels) if label == c] for c in conditions}
-    pooled = {
-        c: _as_numpy(fit_pooled([latents[i] for i in runs], config.order, config.condition_lam))
-        for c, runs in groups.items()
-    }
+    condition_lam = _condition_lam(config, groups, latents)
+    pooled = {}
+    for c, runs in groups.items():
+        of_condition = [latents[i] for i in runs]
+        fitted = _as_numpy(fit_pooled(of_condition, config.order, condition_lam))
+        pooled[c] = prune(fitted, of_condition, config.prune)
     every_run = range(len(latents))
     delta = excess_errors(
         shared_by_processes(lambda part: forecast_errors(latents, fit.coef, part), every_run)
@@ -234,4 +247,5 @@ def analyse(
         recovery=scored,
         recovery_pooled=scored_pooled,
         pooled_maps=pooled_maps,
+        condition_lam=condition_lam,
     )

@@ -73,7 +73,10 @@ class Config:
         order: number of lags p of the VAR, in frames.
         lam: l1 strength on the loss averaged over all latent entries; each target's lasso gets lam * nodes.
         condition_lam: the same for the fits pooled over all runs of a condition, whose many rows support weaker
-            couplings (docs/findings.md).
+            couplings; one for all conditions. None: `lassovae.var.suggested_lam` of their mean number of rows.
+        prune: coefficients of the pooled fits are set to 0 whose t-value in the least-squares fit on the lasso's
+            choice is below this (`lassovae.var.prune`); 0 keeps all, as the paper does. 2 is recommended with
+            "soft_roi" (docs/decisions/pruning.md).
         window: frames in a training window; windows do not overlap, and what is left of a run is not trained on.
         epochs: passes over all windows.
         learning_rate: Adam's step size.
@@ -99,7 +102,8 @@ class Config:
     encoder: Encoder = "convolutional"
     order: int = 5
     lam: float = 0.01
-    condition_lam: float = 0.0003
+    condition_lam: float | None = None
+    prune: float = 0.0
     window: int = 64
     epochs: int = 2
     learning_rate: float = 1e-3
@@ -118,8 +122,10 @@ class Config:
         _require_choice("encoder", self.encoder, get_args(Encoder))
         _require_choice("unpooling", self.unpooling, ("causal", "same_frame"))
         _require_choice("precision", self.precision, get_args(Precision))
-        for name in ("lam", "condition_lam", "learning_rate", "forecast_weight", "lam_warmup"):
+        for name in ("lam", "condition_lam", "prune", "learning_rate", "forecast_weight", "lam_warmup"):
             value = getattr(self, name)
+            if name == "condition_lam" and value is None:
+                continue
             if isinstance(value, (bool, str)) or not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{name}={value!r} must be a finite number of at least 0")
         for name in ("order", "epochs", "channels", "window", "windows_per_step", "seed"):
@@ -137,6 +143,15 @@ class Config:
                 f"window={self.window} frames leave nothing to fit at order={self.order}: use at least order + 2"
             )
 
+    @classmethod
+    def recommended(cls, **changes: Any) -> Config:
+        """The settings that found most where the truth is known (docs/decisions/encoder.md), with changes.
+
+        Soft regions of interest, trained through the fit for four epochs, and pruned fits a condition. All else is
+        the paper's.
+        """
+        return cls(encoder="soft_roi", epochs=4, prune=2.0).replace(**changes)
+
     def replace(self, **changes: Any) -> Config:
         """A copy with the named fields changed, checked again."""
         return dataclasses.replace(self, **changes)
@@ -144,7 +159,16 @@ class Config:
     def program(self) -> Config:
         """What compiled programs depend on: all else is set to its default, and equal programs are compiled once."""
         plain = type(self)()
-        names = ("lam", "condition_lam", "lam_warmup", "learning_rate", "epochs", "seed", "preprocess")
+        names = (
+            "lam",
+            "condition_lam",
+            "prune",
+            "lam_warmup",
+            "learning_rate",
+            "epochs",
+            "seed",
+            "preprocess",
+        )
         return self.replace(**{name: getattr(plain, name) for name in names})
 
     def network(self) -> Config:

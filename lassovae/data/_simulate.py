@@ -10,7 +10,7 @@ from scipy import ndimage, signal
 from lassovae._errors import InputError
 from lassovae.data._recording import ArrayRecording, check_frame_rate
 from lassovae.data._simulate_coupling import Wiring, draw_calcium, draw_decays
-from lassovae.data._simulate_scene import BORDER_PX, Scene, make_scene, smooth_field
+from lassovae.data._simulate_scene import BORDER_PX, SEPARATION_PX, Scene, make_scene, smooth_field
 from lassovae.data._study import Run, Study
 from lassovae.data._truth import Truth
 
@@ -114,6 +114,7 @@ def simulate_study(
     motion_px: float = 0.0,
     bleaching: float = 0.0,
     drift: float = 0.0,
+    separation_px: float = SEPARATION_PX,
 ) -> Study:
     """Simulate two-photon movies of cells whose calcium follows a sparse VAR that depends on the condition.
 
@@ -142,6 +143,7 @@ def simulate_study(
         motion_px: standard deviation of the rigid motion along each axis, in pixels.
         bleaching: fraction of the light lost from the first frame of a run to its last.
         drift: amplitude of a slow change of brightness within a run, relative to the resting intensity.
+        separation_px: smallest distance of two cells' centres; below about 9 pixels they overlap.
 
     Returns:
         A Study of uint16 recordings in memory, with a Truth in `truth`.
@@ -152,7 +154,12 @@ def simulate_study(
     _check(
         {"bleaching": bleaching, "drift": drift},
         {"coupling": coupling, "burst_rate_hz": burst_rate_hz, "photons": photons, "gain": gain}
-        | {"read_noise": read_noise, "neuropil": neuropil, "motion_px": motion_px},
+        | {
+            "read_noise": read_noise,
+            "neuropil": neuropil,
+            "motion_px": motion_px,
+            "separation_px": separation_px,
+        },
         {"num_runs": num_runs, "num_cells": num_cells, "block_size": block_size},
     )
     rate = check_frame_rate("simulation", frame_rate_hz)
@@ -168,7 +175,10 @@ def simulate_study(
 
     scene_seed, wiring_seed, *run_seeds = _seed_sequence(seed).spawn(2 + num_runs)
     scene = make_scene(
-        np.random.default_rng(scene_seed), (int(frame_shape[0]), int(frame_shape[1])), num_cells
+        np.random.default_rng(scene_seed),
+        (int(frame_shape[0]), int(frame_shape[1])),
+        num_cells,
+        separation_px,
     )
     first, *others = (np.random.default_rng(child) for child in wiring_seed.spawn(len(conditions)))
     decays = draw_decays(first, num_cells, rate)

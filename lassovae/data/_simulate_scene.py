@@ -66,7 +66,9 @@ def _vessels(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     return np.maximum(transmission, 1 - VESSEL_DEPTH)
 
 
-def _place(rng: np.random.Generator, shape: tuple[int, int], num_cells: int, free: np.ndarray) -> np.ndarray:
+def _place(
+    rng: np.random.Generator, shape: tuple[int, int], num_cells: int, free: np.ndarray, separation_px: float
+) -> np.ndarray:
     """Positions (cells, 2), uniform over the free pixels subject to the separation."""
     rows, columns = np.indices(shape, dtype=float)
     inside = (
@@ -83,12 +85,12 @@ def _place(rng: np.random.Generator, shape: tuple[int, int], num_cells: int, fre
             position = np.array(np.unravel_index(rng.choice(choices), shape)) + rng.uniform(-0.5, 0.5, 2)
             positions = np.vstack([positions, position])
             # Centres move by up to half a pixel on each axis from the pixel they are drawn in.
-            open_pixels &= np.hypot(rows - position[0], columns - position[1]) >= SEPARATION_PX + 0.71
+            open_pixels &= np.hypot(rows - position[0], columns - position[1]) >= separation_px + 0.71
         if len(positions) == num_cells:
             return positions
         best = max(best, len(positions))
     raise InputError(
-        f"num_cells={num_cells} do not fit into frame_shape={shape} at {SEPARATION_PX} pixels from each other; "
+        f"num_cells={num_cells} do not fit into frame_shape={shape} at {separation_px} pixels from each other; "
         f"at most about {best} do: use fewer cells or larger frames"
     )
 
@@ -110,13 +112,16 @@ def _footprint(rng: np.random.Generator, shape: tuple[int, int], position: np.nd
     return np.maximum(ring, 0) / ring.max()
 
 
-def make_scene(rng: np.random.Generator, shape: tuple[int, int], num_cells: int) -> Scene:
+def make_scene(
+    rng: np.random.Generator, shape: tuple[int, int], num_cells: int, separation_px: float = SEPARATION_PX
+) -> Scene:
     """Draw a field of view.
 
     Args:
         rng: consumed.
         shape: (height, width) in pixels.
         num_cells: cells to place.
+        separation_px: between the centres of any two of them.
 
     Returns:
         A Scene; its baseline is positive everywhere.
@@ -125,7 +130,7 @@ def make_scene(rng: np.random.Generator, shape: tuple[int, int], num_cells: int)
         InputError: the cells do not fit.
     """
     transmission = _vessels(rng, shape)
-    positions = _place(rng, shape, num_cells, transmission > 0.75)
+    positions = _place(rng, shape, num_cells, transmission > 0.75, separation_px)
     footprints = np.stack([_footprint(rng, shape, position) for position in positions])
     rows, columns = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
     vignette = 1 - VIGNETTE * (rows**2 + columns**2) / 2

@@ -40,6 +40,7 @@ MODE_COLORS = {
     "embedded": COLORS["orange"],
     "end_to_end": COLORS["blue"],
     "block_mean": COLORS["green"],
+    "recommended": COLORS["vermillion"],
 }
 MODE_NAMES = {"end_to_end": "end-to-end", "block_mean": "block mean", "no_skip": "no skip"}
 

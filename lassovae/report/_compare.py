@@ -62,7 +62,7 @@ def _teachers(preset: Preset) -> dict[str, str]:
     for name in (MAIN, *(name for name in preset.models if name != MAIN)):
         config = preset.models[name]
         blind = config.mode == "sequential" or config.encoder == "block_mean"
-        plain = config.replace(lam=0.0, condition_lam=0.0, lam_warmup=0.0) if blind else config
+        plain = config.replace(lam=0.0, condition_lam=None, prune=0.0, lam_warmup=0.0) if blind else config
         found[name] = first.setdefault(plain, name)
     return found
 

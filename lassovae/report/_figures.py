@@ -65,7 +65,7 @@ def skip(results: Results, prepared: Prepared, run: int, frame: int) -> Figure |
 
 def contribution(results: Results, study: Study) -> Figure | SubFigure:
     """The paper's Figure 3: contribution maps of both conditions and their difference."""
-    names = [n for n in ("block_mean", "embedded", "end_to_end") if n in results]
+    names = [n for n in ("block_mean", "end_to_end", "recommended") if n in results]
     first, second = results[MAIN][1].conditions[:2]
     maps = {}
     for name in names:

@@ -88,7 +88,7 @@ def truth_recovery(results: Results) -> list[Row]:
         if analysis.recovery is None or analysis.recovery_pooled is None:
             continue
         settings = {"each run, averaged": (model.config.lam, analysis.recovery)}
-        settings["pooled over a condition"] = (model.config.condition_lam, analysis.recovery_pooled)
+        settings["pooled over a condition"] = (analysis.condition_lam, analysis.recovery_pooled)
         for fits, (lam, found) in settings.items():
             rows.append({"model": name, "fits": fits, "lam": lam} | asdict(found))
     return rows

@@ -1,5 +1,6 @@
 """Sparse vector autoregressions: lagged design, fit, forecast."""
 
+from lassovae.var._choose import LamPath, information_criteria, lam_path, suggested_lam
 from lassovae.var._design import centre
 from lassovae.var._fit import VARFit, fit_series, fit_var
 from lassovae.var._forecast import (
@@ -10,9 +11,11 @@ from lassovae.var._forecast import (
     rollout,
     spectral_radius,
 )
+from lassovae.var._prune import prune, t_values
 from lassovae.var._runs import fit_pooled, fit_runs
 
 __all__ = [
+    "LamPath",
     "VARFit",
     "centre",
     "fit_pooled",
@@ -20,9 +23,14 @@ __all__ = [
     "fit_series",
     "fit_var",
     "forecast_centred",
+    "information_criteria",
+    "lam_path",
     "predict",
+    "prune",
     "relative_error",
     "relative_error_centred",
     "rollout",
     "spectral_radius",
+    "suggested_lam",
+    "t_values",
 ]

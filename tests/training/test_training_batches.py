@@ -170,10 +170,12 @@ def test_settings_that_shape_the_program_are_not_forgotten():
         "mode": "embedded", "encoder": "block_mean", "order": 3, "window": 32, "channels": 5, "windows_per_step": 2,
         "precision": "bfloat16", "skip": False, "unpooling": "same_frame", "forecast_weight": 0.5,
     }  # fmt: skip
-    numbers = {"lam", "condition_lam", "lam_warmup", "learning_rate", "epochs", "seed", "preprocess"}
+    numbers = {"lam", "condition_lam", "prune", "lam_warmup", "learning_rate", "epochs", "seed", "preprocess"}
     assert {f.name for f in dataclasses.fields(Config)} == set(changes) | numbers
     for name, value in changes.items():
         assert plain.replace(**{name: value}).program() != plain.program(), name
-    others = plain.replace(lam=0.5, condition_lam=0.1, lam_warmup=0.2, learning_rate=1.0, epochs=7, seed=9)
+    others = plain.replace(
+        lam=0.5, condition_lam=0.1, prune=1.0, lam_warmup=0.2, learning_rate=1.0, epochs=7, seed=9
+    )
     assert others.program() == plain.program()
     assert others.replace(channels=5).network() != plain.network() == plain.replace(mode="embedded").network()
