@@ -61,7 +61,7 @@ ENCODERS: dict[str, lassovae.Config | None] = {
     "convolutional end_to_end": lassovae.Config(channels=16),
 }
 SLOW = ("pca", "convolutional sequential", "convolutional end_to_end")
-FOR_SLOW = ("moderate noise", "15 photons")  # the kinds of study that these are tried on
+FOR_SLOW = ("moderate noise",)  # the kinds of study that these are tried on
 ORDER, LAM = SOFT.order, SOFT.lam
 PRUNE = {"lasso": 0.0, "pruned": 2.0}  # name of the fits -> smallest t-value that is kept
 JUDGED = (

@@ -12,7 +12,9 @@ import pytest
 from lassovae import Config, InputError, analyse, encode_run, fit
 from lassovae._evaluate import held_out_errors, one_run, shuffled
 from lassovae.data import ArrayRecording, Run, Study, prepare, simulate_study
-from lassovae.var import fit_runs, fit_var, relative_error
+from lassovae.maps import contribution_map, visual_gain
+from lassovae.stats import influence
+from lassovae.var import fit_pooled, fit_runs, fit_var, prune, relative_error
 
 CONFIG = Config(encoder="block_mean", order=2, window=16, epochs=1, channels=4, lam=0.01)
 SIMULATION = {"num_runs": 8, "frames": 48, "frame_shape": (32, 48), "num_cells": 8, "block_size": 2}
@@ -212,6 +214,32 @@ def test_labels_that_the_truth_does_not_know(model, study):
     found = analyse(model, replace(relabelled(study, early), truth=study.truth))
     assert found.conditions == ("early", "late")
     assert found.recovery is None
+
+
+def test_pooled_fits_have_one_strength_and_are_pruned_if_asked(analysis, model, study):
+    """The strength of the shape of the regression: 4 runs x 46 rows a condition, 2 lags, 24 nodes; or the one given."""
+    assert analysis.condition_lam == pytest.approx(0.25 * np.sqrt(np.log(48) / 184) / 24)
+    runs = {c: [analysis.latents[i] for i in analysis.runs_of(c)] for c in "FN"}
+    for c in "FN":
+        alone = fit_pooled(runs[c], 2, analysis.condition_lam)
+        np.testing.assert_array_equal(analysis.pooled[c].coef, alone.coef)
+    changed = analyse(replace(model, config=CONFIG.replace(condition_lam=0.005, prune=3.0)), study)
+    assert changed.condition_lam == 0.005
+    fitted = fit_pooled(runs["N"], 2, 0.005)
+    kept = np.asarray(prune(fitted, runs["N"], 3.0).coef)
+    np.testing.assert_array_equal(changed.pooled["N"].coef, kept)
+    assert 0 < (kept != 0).sum() < (np.asarray(fitted.coef) != 0).sum()
+    np.testing.assert_array_equal(changed.fit.coef, analysis.fit.coef)  # the fits of runs are the paper's
+
+
+def test_maps_of_pooled_fits_share_a_gain(analysis, model):
+    outflow = {c: influence(analysis.pooled[c].coef) for c in "FN"}
+    scale = np.mean([analysis.pooled[c].scale for c in "FN"])
+    gain = visual_gain(np.stack([outflow["F"], outflow["N"]]), float(scale))
+    for c in "FN":
+        expected = contribution_map(model, outflow[c], gain)
+        np.testing.assert_allclose(analysis.pooled_maps[c], expected, rtol=1e-6)
+    assert np.ptp(analysis.pooled_maps["F"] - analysis.pooled_maps["N"]) > 0
 
 
 def test_another_lam_changes_the_fits_and_the_model_stays(analysis, model, study):
