@@ -9,6 +9,7 @@ with 95 % intervals over seeds (Student's t), in OUT/tables:
     truth.csv       drivers, edges, difference of conditions, maps and predictability, a row a kind of study and encoder
     against.csv     the same less what block means find, paired by seed
     choosing.csv    the l1 strength that each criterion chooses, beside the one that finds most
+    orders.csv      the same for the number of lags
     nulls.csv       what is "found" where there is nothing: shuffled frames, random phases, no coupling
 
 The baselines: "traces" are the true calcium traces, the ceiling; "pca" as many principal components as there are
@@ -81,8 +82,8 @@ class Arguments:
     """Folder for the cache and the tables."""
     seeds: int = 5
     """Studies of every kind: seeds 0, 1, 2, ..."""
-    only: list[Literal["truth", "choosing", "nulls"]] = field(
-        default_factory=lambda: ["truth", "choosing", "nulls"]
+    only: list[Literal["truth", "choosing", "orders", "nulls"]] = field(
+        default_factory=lambda: ["truth", "choosing", "orders", "nulls"]
     )
     """Which experiments."""
 
@@ -120,7 +121,9 @@ def held_out(latents: Latents, cell_nodes: np.ndarray) -> tuple[float, float]:
     return float(whole), float(cells)
 
 
-def pooled(latents: Latents, study: lassovae.data.Study, lam: float | None = None) -> dict[str, VARFit]:
+def pooled(
+    latents: Latents, study: lassovae.data.Study, lam: float | None = None, order: int = ORDER
+) -> dict[str, VARFit]:
     """One fit a condition, of one strength: by default the suggested one."""
     runs = {
         c: [z for z, label in zip(latents, study.labels, strict=True) if label == c] for c in study.conditions
@@ -128,7 +131,7 @@ def pooled(latents: Latents, study: lassovae.data.Study, lam: float | None = Non
     if lam is None:
         rows = sum(len(z) - ORDER for z in latents) // len(runs)
         lam = suggested_lam(rows, ORDER, latents[0][0].size)
-    return {c: lassovae.raise_if_failed(fit_pooled(of_c, ORDER, lam)) for c, of_c in runs.items()}
+    return {c: lassovae.raise_if_failed(fit_pooled(of_c, order, lam)) for c, of_c in runs.items()}
 
 
 def score(
@@ -208,6 +211,20 @@ def chosen(kind: str, name: str, seed: int) -> Row:
         at = int(np.flatnonzero(path.lams == path.best(criterion))[0])
         row |= {criterion: float(path.lams[at]), f"{criterion}_score": float(ranking[at])}
     return row | {f"curve_{lam:.2g}": float(r) for lam, r in zip(path.lams, ranking, strict=True)}
+
+
+def ordered(kind: str, name: str, seed: int) -> Row:
+    """One cell of orders.csv: the simulation's couplings have two lags, and calcium decays over four to six frames."""
+    study = lassovae.data.simulate_study(seed, **STUDY | KINDS[kind])
+    latents, _ = encoded(name, study, seed)
+    of_first = [z for z, label in zip(latents, study.labels, strict=True) if label == "F"]
+    row: Row = {}
+    for order in (1, 2, 3, 5, 8):
+        lam = suggested_lam(sum(len(z) - order for z in of_first), order, latents[0][0].size)
+        found = score(latents, study, pooled(latents, study, lam, order))
+        row[f"held out, p = {order}"] = float(lam_path(of_first, order, [lam]).held_out[0])
+        row[f"found, p = {order}"] = (found["drivers"] + found["edges"] + found["difference"]) / 3
+    return row
 
 
 def strongest(latents: Latents) -> float:
@@ -345,7 +362,11 @@ def main() -> None:
                 differences = [{k: a[k] - b[k] for k in a} for a, b in zip(rows, base, strict=True)]
                 if (name, fits) != ("block_mean", "lasso"):
                     tables["against"].append(summary(key, differences))
-    for what, compute, kinds in (("choosing", chosen, CHOOSING), ("nulls", nothing, JUDGED)):
+    for what, compute, kinds in (
+        ("choosing", chosen, CHOOSING),
+        ("orders", ordered, JUDGED[:1]),
+        ("nulls", nothing, JUDGED),
+    ):
         if what in arguments.only:
             tables[what] = [
                 summary(

@@ -9,7 +9,8 @@ A target's penalty is lam times the number of nodes: at quarter size, with 96 in
 four times weaker penalty, so that the paper's numbers beside it are to be read with care. OUT/PRESET/tables:
 
     table_2.csv   L_rec and R_var of each mode and strength; mean, mean sd over runs, 95 % interval over seeds
-    order.csv     differences of modes, paired by seed, with their intervals: which order holds, and how surely
+    order.csv     differences of modes and of the recommended model, paired by seed, with their intervals: which order
+                  holds, and how surely
     table_1.csv   the six comparisons of halves: how many seeds call them significant
     skip.csv      L_rec and latent signal to noise with and without the skip connection
     truth.csv     what the paper could not measure: drivers, edges and difference found, with intervals over seeds
@@ -34,6 +35,13 @@ import lassovae
 
 Row = dict[str, Any]
 MODES = ("sequential", "embedded", "end_to_end")
+PAIRS = (  # of models, whose difference is taken seed by seed
+    ("embedded", "sequential"),
+    ("end_to_end", "sequential"),
+    ("end_to_end", "embedded"),
+    ("recommended", "sequential"),
+    ("recommended", "end_to_end"),
+)
 # arXiv 2603.02899, Table 2: lam -> mode -> (L_rec x 1000, sd over runs, R_var, sd over runs)
 PAPER = {
     0.005: {
@@ -59,7 +67,10 @@ TRUTH = (
     "difference",
     "edges_a",
     "edges_b",
+    "driver_map",
     "difference_map",
+    "localisation",
+    "gini",
     "node_cell_correlation",
 )
 
@@ -136,18 +147,19 @@ def order(rows: list[Row]) -> list[Row]:
     """Differences of modes at one strength, paired by seed: below 0 the first is the lower one."""
     made = []
     for lam, part in grouped(rows, lambda r: r["lam"]).items():
-        by_mode = {mode: {r["seed"]: r for r in part if mode_of(r["model"]) == mode} for mode in MODES}
-        for first, second in (
-            ("embedded", "sequential"),
-            ("end_to_end", "sequential"),
-            ("end_to_end", "embedded"),
-        ):
+        by_model = {
+            model: {r["seed"]: r for r in of_model}
+            for model, of_model in grouped(part, lambda r: mode_of(r["model"])).items()
+        }
+        for first, second in PAIRS:
+            if first not in by_model or second not in by_model:
+                continue
             row: Row = {"lam": lam, "first": first, "second": second}
             for measure in MEASURES:
                 pairs = [
-                    by_mode[first][s][f"{measure}_mean"] - by_mode[second][s][f"{measure}_mean"]
-                    for s in by_mode[first]
-                    if s in by_mode[second]
+                    by_model[first][s][f"{measure}_mean"] - by_model[second][s][f"{measure}_mean"]
+                    for s in by_model[first]
+                    if s in by_model[second]
                 ]
                 row[measure], row[f"{measure}_ci"] = interval(pairs)
             made.append(row)

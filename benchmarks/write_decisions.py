@@ -1,0 +1,196 @@
+"""Write the tables of docs/decisions/*.md from docs/evidence/*.csv, means and 95 % intervals over seeds.
+
+    python examples/evidence.py --out results/evidence && cp results/evidence/tables/*.csv docs/evidence/
+    python benchmarks/decisions.py --out results/decisions && cp results/decisions/tables/*.csv docs/evidence/
+    python benchmarks/write_decisions.py
+
+A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; `tests/test_tables.py` holds that it is up to date.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+EVIDENCE = ROOT / "docs" / "evidence"
+Row = Mapping[str, str]
+NAMES = {
+    "drivers": "drivers",
+    "edges": "edges",
+    "difference": "F − N",
+    "driver_map": "map of drivers",
+    "difference_map": "map of F − N",
+    "localisation": "localised",
+    "gini": "Gini",
+    "node_cell_correlation": "node–cell r",
+    "r_var_window": "R_var window",
+    "r_var_run": "run",
+    "r_var_held_out": "held out",
+    "r_var_cells": "held out, cells",
+    "l_rec": "L_rec / mean frame's",
+    "nonzeros": "non-zeros",
+    "alive": "alive",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What to show of a file.
+
+    Attributes:
+        file: stem of the CSV.
+        keys: columns that name a row.
+        values: columns with a mean, beside which "<name> +-" holds its interval.
+        where: rows to show.
+        names: column -> heading, where NAMES has none.
+    """
+
+    file: str
+    keys: tuple[str, ...]
+    values: tuple[str, ...]
+    where: Callable[[Row], bool] = lambda row: True
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+def _recommended(row: Row) -> bool:
+    return (row["encoder"], row["fits"]) == ("soft_roi end_to_end", "pruned")
+
+
+FOUND = ("drivers", "edges", "difference")
+TRAINED = (
+    "r_var_window",
+    "r_var_run",
+    "r_var_held_out",
+    "l_rec",
+    "nonzeros",
+    "node_cell_correlation",
+    "alive",
+)
+NULLS = tuple(
+    f"{null}, {where}, cells"
+    for where in ("runs", "condition above chance")
+    for null in ("as it is", "shuffled", "random phases", "no coupling")
+)
+TABLES = {
+    "moderate": Table(
+        "truth",
+        ("encoder", "fits"),
+        (
+            *FOUND,
+            "driver_map",
+            "difference_map",
+            "localisation",
+            "gini",
+            "node_cell_correlation",
+            "r_var_held_out",
+        ),
+        lambda row: row["study"] == "moderate noise",
+    ),
+    "kinds": Table(
+        "truth",
+        ("study", "encoder", "fits"),
+        (*FOUND, "driver_map", "r_var_held_out"),
+        lambda row: _recommended(row) or (row["encoder"], row["fits"]) == ("block_mean", "lasso"),
+    ),
+    "against": Table(
+        "against", ("study",), (*FOUND, "driver_map", "difference_map", "r_var_held_out"), _recommended
+    ),
+    "pruned": Table(
+        "truth",
+        ("study", "fits"),
+        (*FOUND, "nonzeros"),
+        lambda row: row["encoder"] == "soft_roi end_to_end",
+    ),
+    "choosing": Table(
+        "choosing",
+        ("study", "encoder"),
+        (
+            "best",
+            "suggested",
+            "held_out",
+            "aic",
+            "bic",
+            "ebic",
+            "best_score",
+            "suggested_score",
+            "held_out_score",
+        ),
+    ),
+    "orders": Table(
+        "orders",
+        ("encoder",),
+        tuple(f"{what}, p = {order}" for what in ("held out", "found") for order in (1, 2, 3, 5, 8)),
+    ),
+    "nulls": Table("nulls", ("study", "encoder"), NULLS),
+    "nulls_held_out": Table(
+        "nulls",
+        ("study", "encoder"),
+        tuple(f"{null}, held out" for null in ("as it is", "shuffled", "random phases", "no coupling")),
+    ),
+    "steps": Table("steps", ("variant",), TRAINED[:-1]),
+    "window": Table("window", ("variant",), TRAINED[:-1]),
+    "centring": Table("centring", ("variant",), TRAINED),
+    "last_block": Table("last_block", ("variant",), TRAINED),
+    "dead_var": Table("dead_var", ("variant",), TRAINED),
+    "unpooling": Table(
+        "unpooling",
+        ("variant",),
+        tuple(f"l_rec of {what}, {when}" for what in ("forecast", "nothing") for when in ("before", "same")),
+    ),
+    "lam_scale": Table("lam_scale", ("variant",), ("nonzeros", "r_var")),
+    "scaling": Table("scaling", ("variant",), ("nonzeros", "r_var_held_out", "shuffled")),
+}
+
+
+def _cell(mean: str, half: str) -> str:
+    value, width = float(mean), float(half)
+    if math.isnan(value):
+        return "–"
+    digits = 2 if abs(value) >= 0.995 and not 0.9 < abs(value) <= 1 else 3
+    if 0 < abs(value) < 0.01:
+        return f"{value:.1e}" + ("" if math.isnan(width) else f" ± {width:.0e}")
+    return f"{value:.{digits}f}" + ("" if math.isnan(width) else f" ± {width:.{digits}f}")
+
+
+def made(table: Table) -> list[str]:
+    """Lines of a table in Markdown."""
+    with open(EVIDENCE / f"{table.file}.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if table.where(row)]
+    heads = [*table.keys, *(table.names.get(v, NAMES.get(v, v.replace("_", " "))) for v in table.values)]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in rows:
+        cells = [row[k].replace("_", " ") for k in table.keys]
+        cells += [_cell(row[v], row[f"{v} +-"]) for v in table.values]
+        lines.append("| " + " | ".join(cells) + " |")
+    seeds = sorted({row["seeds"] for row in rows})
+    return [*lines, "", f"*{' or '.join(seeds)} seeds; from docs/evidence/{table.file}.csv.*"]
+
+
+def with_tables(text: str) -> str:
+    """The text with every table that it has a place for."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        if begin in text:
+            before, rest = text.split(begin)
+            after = rest.split(end)[1]
+            text = "\n".join([before + begin, "", *made(table), "", end]) + after
+    return text
+
+
+def files() -> list[Path]:
+    """Pages that may hold tables."""
+    return sorted((ROOT / "docs" / "decisions").glob("*.md"))
+
+
+def main() -> None:
+    """Rewrite the pages."""
+    for path in files():
+        path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
