@@ -125,6 +125,11 @@ TABLES = {
         ("encoder",),
         tuple(f"{what}, p = {order}" for what in ("held out", "found") for order in (1, 2, 3, 5, 8)),
     ),
+    "assignment": Table(
+        "assignment",
+        ("encoder",),
+        tuple(f"{what}, {how}" for what in FOUND for how in ("by place", "by what it follows")),
+    ),
     "nulls": Table("nulls", ("study", "encoder"), NULLS),
     "nulls_held_out": Table(
         "nulls",

@@ -10,6 +10,7 @@ with 95 % intervals over seeds (Student's t), in OUT/tables:
     against.csv     the same less what block means find, paired by seed
     choosing.csv    the l1 strength that each criterion chooses, beside the one that finds most
     orders.csv      the same for the number of lags
+    assignment.csv  the same truth, with each cell's node chosen by place or by what it follows
     nulls.csv       what is "found" where there is nothing: shuffled frames, random phases, no coupling
 
 The baselines: "traces" are the true calcium traces, the ceiling; "pca" as many principal components as there are
@@ -82,8 +83,8 @@ class Arguments:
     """Folder for the cache and the tables."""
     seeds: int = 5
     """Studies of every kind: seeds 0, 1, 2, ..."""
-    only: list[Literal["truth", "choosing", "orders", "nulls"]] = field(
-        default_factory=lambda: ["truth", "choosing", "orders", "nulls"]
+    only: list[Literal["truth", "choosing", "orders", "assignment", "nulls"]] = field(
+        default_factory=lambda: ["truth", "choosing", "orders", "assignment", "nulls"]
     )
     """Which experiments."""
 
@@ -139,8 +140,12 @@ def score(
     study: lassovae.data.Study,
     fits: dict[str, VARFit],
     model: lassovae.Model | None = None,
+    by_place: bool = False,
 ) -> Row:
-    """`lassovae.stats.recovery` of the fits pooled over each condition; with a model, of its maps as well."""
+    """`lassovae.stats.recovery` of the fits pooled over each condition; with a model, of its maps as well.
+
+    With by_place, a cell's node is the one that holds most of its footprint, and not the one that follows it.
+    """
     truth = study.truth
     if truth is None:
         raise ValueError("only a simulated study can be scored")
@@ -163,8 +168,8 @@ def score(
         coupling_a=truth.coupling["F"],
         coupling_b=truth.coupling["N"],
         difference_map=None if maps is None else maps[0] - maps[1],
-        latents=latents,
-        traces=truth.traces,
+        latents=None if by_place else latents,
+        traces=None if by_place else truth.traces,
         maps=maps,
     )
     row = {k: float(v) for k, v in asdict(found).items()}
@@ -225,6 +230,19 @@ def ordered(kind: str, name: str, seed: int) -> Row:
         row[f"held out, p = {order}"] = float(lam_path(of_first, order, [lam]).held_out[0])
         row[f"found, p = {order}"] = (found["drivers"] + found["edges"] + found["difference"]) / 3
     return row
+
+
+def assigned(kind: str, name: str, seed: int) -> Row:
+    """One cell of assignment.csv."""
+    study = lassovae.data.simulate_study(seed, **STUDY | KINDS[kind])
+    latents, _ = encoded(name, study, seed)
+    fits = pooled(latents, study)
+    return {
+        f"{key}, {how}": value
+        for how, by_place in (("by place", True), ("by what it follows", False))
+        for key, value in score(latents, study, fits, by_place=by_place).items()
+        if key in ("drivers", "edges", "difference")
+    }
 
 
 def strongest(latents: Latents) -> float:
@@ -362,10 +380,12 @@ def main() -> None:
                 differences = [{k: a[k] - b[k] for k in a} for a, b in zip(rows, base, strict=True)]
                 if (name, fits) != ("block_mean", "lasso"):
                     tables["against"].append(summary(key, differences))
-    for what, compute, kinds in (
-        ("choosing", chosen, CHOOSING),
-        ("orders", ordered, JUDGED[:1]),
-        ("nulls", nothing, JUDGED),
+    both = ("block_mean", "soft_roi end_to_end")
+    for what, compute, kinds, names in (
+        ("choosing", chosen, CHOOSING, both),
+        ("orders", ordered, JUDGED[:1], both),
+        ("assignment", assigned, JUDGED[:1], (*both, "convolutional end_to_end")),
+        ("nulls", nothing, JUDGED, both),
     ):
         if what in arguments.only:
             tables[what] = [
@@ -374,7 +394,7 @@ def main() -> None:
                     cells(what, f"{kind}, {name}", lambda seed, k=kind, n=name, f=compute: f(k, n, seed)),
                 )
                 for kind in kinds
-                for name in ("block_mean", "soft_roi end_to_end")
+                for name in names
             ]
     lassovae.report.write_tables(tables, arguments.out / "tables")
     print(f"Tables in {arguments.out / 'tables'}")

@@ -104,8 +104,9 @@ def test_without_overrides_the_preset_decides(study, fits, tmp_path):
         main(["fit", str(study), "--out", str(tmp_path / "out"), "--preset", "smoke", "--window", "8"]) == 0
     )
     (call,) = fits
-    wanted = preset("smoke", read_study(study)).models["end_to_end"]
+    wanted = preset("smoke", read_study(study)).models["recommended"]
     assert call["config"] == wanted.replace(window=8)
+    assert wanted.encoder == "soft_roi"
     assert (call["run_dir"], call["resume"]) == (tmp_path / "out", False)
     assert call["devices"] is None
 
@@ -114,7 +115,7 @@ def test_overrides_reach_fit(study, fits, tmp_path):
     options = (
         "--mode embedded --lam 0.02 --order 1 --epochs 7 --seed 5 --no-skip --unpooling same_frame --resume"
     )
-    options += " --preprocess.crop 8 16 --preprocess.percentile 99 --devices 1"
+    options += " --preprocess.crop 8 16 --preprocess.percentile 99 --devices 1 --model end_to_end"
     assert fit_command(study, tmp_path / "out", *options.split()) == 0
     (call,) = fits
     wanted = preset("smoke", read_study(study)).models["end_to_end"]
@@ -133,7 +134,7 @@ def test_overrides_reach_fit(study, fits, tmp_path):
 
 
 def test_an_override_may_be_the_default_of_the_schema(study, fits, tmp_path):
-    assert Config().lam_warmup == 0.0 != preset("smoke", read_study(study)).models["end_to_end"].lam_warmup
+    assert Config().lam_warmup == 0.0 != preset("smoke", read_study(study)).models["recommended"].lam_warmup
     assert fit_command(study, tmp_path / "out", "--lam-warmup", "0") == 0
     assert fits[0]["config"].lam_warmup == 0.0
 

@@ -17,8 +17,6 @@ from lassovae._cli._settings import ConfigOptions, override
 
 logger = logging.getLogger("lassovae")
 
-MAIN_MODEL = "end_to_end"  # of a preset; its other models differ in what --mode, --encoder and --skip set
-
 
 @dataclass(frozen=True)
 class Fit:
@@ -33,6 +31,9 @@ class Fit:
     """Folder for the model; it must not hold another run."""
     preset: Literal["paper", "quarter", "quick", "smoke"] = "quick"
     """What settings to begin with: the paper's (at full or half the resolution), minutes on a laptop, or seconds."""
+    model: Literal["recommended", "end_to_end", "embedded", "sequential", "block_mean"] = "recommended"
+    """Which model of the preset: the one that finds most (soft regions of interest), or one of the paper's three modes
+    with its convolutional encoder, or local averages without any training."""
     resume: FlagCreatePairsOff[bool] = False
     """Go on in a folder where an earlier call was stopped; begin where there is nothing yet."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -66,7 +67,7 @@ class Fit:
         from lassovae.data import frame_shape_after, read_study
 
         study = read_study(self.study)
-        config = override(preset(self.preset, study).models[MAIN_MODEL], self.settings)
+        config = override(preset(self.preset, study).models[self.model], self.settings)
 
         import jax
 
