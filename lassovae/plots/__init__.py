@@ -11,6 +11,7 @@ from lassovae.plots._forecast import forecast_figure, forecast_traces
 from lassovae.plots._image import image, latent_map
 from lassovae.plots._movie import movie_strip
 from lassovae.plots._network import influence_network
+from lassovae.plots._regions import regions_figure
 from lassovae.plots._skip import skip_figure
 from lassovae.plots._style import COLORS, MODE_COLORS, new_figure, save, style
 from lassovae.plots._swap import swap_matrix
@@ -29,6 +30,7 @@ __all__ = [
     "latent_map",
     "movie_strip",
     "new_figure",
+    "regions_figure",
     "run_points",
     "save",
     "skip_figure",

@@ -13,7 +13,7 @@ from lassovae._analysis import Analysis
 from lassovae._evaluate import centred_forecasts
 from lassovae._model import Model, decode_run
 from lassovae._status import raise_if_failed
-from lassovae.autoencoder import BLOCK, latent_shape
+from lassovae.autoencoder import BLOCK, latent_shape, node_footprints
 from lassovae.data import Prepared, Study
 from lassovae.maps import contribution_map
 from lassovae.var import fit_var
@@ -158,6 +158,17 @@ def draw_all(
         )
         outlined = ", with the cells whose outgoing coupling truly differs outlined." if whole_frames else "."
         keep(contribution(results, study), "contribution_maps.png", text + outlined)
+    if "recommended" in results and results["recommended"][0].config.encoder == "soft_roi":
+        figure = plots.regions_figure(
+            prepared.mean_frame,
+            np.asarray(node_footprints(results["recommended"][0].weights)),
+            cells=truth.footprints if truth is not None and whole_frames else None,
+        )
+        outlined = ", with the true cells outlined" if whole_frames else ""
+        text = (
+            f"The recommended model's soft regions of interest{outlined}: which node gets most of each pixel."
+        )
+        keep(figure, "regions.png", text)
     text = (
         f"Forecasts of the {NUM_TRACES} busiest nodes and reconstructions ({when}), as the paper's Figure 4; the VAR "
         "is refitted on the latents of the end-to-end model for every l1 strength."

@@ -326,3 +326,19 @@ def test_a_figure_draws_into_a_part_of_another(scene, tmp_path):
     assert plots.contribution_figure({"a": (scene["mean"], scene["frame"])}, figure=upper) is upper
     plots.training_curves({"a": {"step": np.arange(9), "loss": np.ones(9)}}, figure=lower)
     drawn(figure, tmp_path)
+
+
+def test_regions_have_borders_where_the_owner_changes(scene, tmp_path):
+    """Two nodes, left and right of column 20, and a corner of the right half that the left one has as well."""
+    left = np.zeros((H, W))
+    left[:, :20] = 1.0
+    left[:2, 45:] = 0.9
+    figure = plots.regions_figure(scene["mean"], np.stack([left, 1 - left]), cells=scene["footprints"])
+    sides = {tuple(map(tuple, s)) for s in figure.axes[0].collections[0].get_segments()}
+    assert {((19.5, y - 0.5), (19.5, y + 0.5)) for y in range(H)} <= sides
+    assert {((x - 0.5, 1.5), (x + 0.5, 1.5)) for x in (45, 46, 47)} <= sides
+    assert len(sides) == H + 3 + 2  # and the corner's upright side, two pixels high
+    np.testing.assert_allclose(figure.axes[1].images[0].get_array(), np.maximum(left, 1 - left))
+    drawn(figure, tmp_path)
+    with pytest.raises(InputError, match="use one frame"):
+        plots.regions_figure(scene["mean"][1:], np.stack([left]))
