@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from lassovae.stats import (
     Recovery,
     design_sentence,
     excess_errors,
+    following_nodes,
     forecast_errors,
     group_comparisons,
     influence,
@@ -29,6 +31,10 @@ from lassovae.stats import (
     recovery,
 )
 from lassovae.var import VARFit, fit_pooled, fit_runs, prune, suggested_lam
+
+logger = logging.getLogger("lassovae")
+
+UNEQUAL = 1.25  # times as many frames in one condition as in another: worth a warning
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +111,16 @@ def _design(study: Study) -> str:
         return f"No permutation test of whole blocks is possible: {error}."
 
 
+def _rows(config: Config, groups: dict[str, list[int]], latents: Sequence[np.ndarray]) -> dict[str, int]:
+    """Frames that the pooled fit of each condition forecasts."""
+    return {c: sum(len(latents[i]) - config.order for i in runs) for c, runs in groups.items()}
+
+
 def _condition_lam(config: Config, groups: dict[str, list[int]], latents: Sequence[np.ndarray]) -> float:
     """The l1 strength of the pooled fits: one for all conditions, or they could not be compared."""
     if config.condition_lam is not None:
         return config.condition_lam
-    rows = np.mean([sum(len(latents[i]) - config.order for i in runs) for runs in groups.values()])
+    rows = np.mean(list(_rows(config, groups, latents).values()))
     return suggested_lam(round(float(rows)), config.order, latents[0][0].size)
 
 
@@ -133,6 +144,7 @@ def _score(
         difference_map=maps[first] - maps[second],
         latents=latents,
         traces=truth.traces,
+        nodes=following_nodes(latents, truth.traces),
         maps=(maps[first] - rest, maps[second] - rest),
     )
 
@@ -181,6 +193,13 @@ def analyse(
     conditions = study.conditions
     groups = {c: [i for i, label in enumerate(study.labels) if label == c] for c in conditions}
     condition_lam = _condition_lam(config, groups, latents)
+    rows = _rows(config, groups, latents)
+    if max(rows.values()) > UNEQUAL * min(rows.values()):
+        logger.warning(
+            "Conditions differ in length (%s frames): their pooled fits, and maps of these, differ by that alone, since"
+            " fewer frames let more chance coefficients in.",
+            ", ".join(f"{c} {count}" for c, count in rows.items()),
+        )
     pooled = {}
     for c, runs in groups.items():
         of_condition = [latents[i] for i in runs]

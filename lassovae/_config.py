@@ -75,8 +75,7 @@ class Config:
         condition_lam: the same for the fits pooled over all runs of a condition, whose many rows support weaker
             couplings; one for all conditions. None: `lassovae.var.suggested_lam` of their mean number of rows.
         prune: coefficients of the pooled fits are set to 0 whose t-value in the least-squares fit on the lasso's
-            choice is below this (`lassovae.var.prune`); 0 keeps all, as the paper does. 2 is recommended with
-            "soft_roi" (docs/decisions/pruning.md).
+            choice is below this (`lassovae.var.prune`); 0 keeps all, as the paper does (docs/decisions/pruning.md).
         window: frames in a training window; windows do not overlap, and what is left of a run is not trained on.
         epochs: passes over all windows.
         learning_rate: Adam's step size.
@@ -134,7 +133,8 @@ class Config:
                 raise InputError(f"{name}={value!r} must be an integer of at least {least}")
         if self.encoder != "convolutional" and not self.skip:
             raise InputError(
-                f"encoder={self.encoder!r} works on changes relative to the mean frame and needs skip=True"
+                f"encoder={self.encoder!r} works on changes relative to the mean frame and needs skip=True; without it "
+                "choose encoder='convolutional'"
             )
         if self.lam_warmup > 1:
             raise InputError(f"lam_warmup={self.lam_warmup} is a fraction of the steps and must not exceed 1")
@@ -150,7 +150,7 @@ class Config:
         Soft regions of interest, trained through the fit for four epochs, and pruned fits a condition. All else is
         the paper's.
         """
-        return cls(encoder="soft_roi", epochs=4, prune=2.0).replace(**changes)
+        return cls(encoder="soft_roi", epochs=4, prune=1.0).replace(**changes)
 
     def replace(self, **changes: Any) -> Config:
         """A copy with the named fields changed, checked again."""

@@ -186,5 +186,5 @@ def test_input_error_is_a_value_error():
 
 def test_recommended_settings_are_the_papers_but_for_what_was_found_better():
     found = Config.recommended(lam=0.02)
-    assert (found.encoder, found.mode, found.prune) == ("soft_roi", "end_to_end", 2.0)
+    assert (found.encoder, found.mode, found.prune) == ("soft_roi", "end_to_end", 1.0)
     assert found.replace(encoder="convolutional", epochs=2, prune=0.0) == Config(lam=0.02)

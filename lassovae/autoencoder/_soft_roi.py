@@ -117,7 +117,8 @@ def encode_rois(encoder: dict[str, Any], frames: jax.Array, mean_frame: jax.Arra
     share = shares(encoder)
     excess = dot("trcp,rcpn->trcn", _tiles(frames - mean_frame), share)
     light = dot("rcp,rcpn->rcn", _tiles(mean_frame), share)
-    return _to_nodes(excess) / _to_nodes(light)
+    smallest = jnp.finfo(light.dtype).tiny  # a node that has lost every pixel is silent, and not NaN
+    return _to_nodes(excess) / jnp.maximum(_to_nodes(light), smallest)
 
 
 def decode_rois(decoder: dict[str, Any], latents: jax.Array) -> jax.Array:

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from lassovae._analysis import Analysis, analyse
+from lassovae._config import Config
 from lassovae._errors import InputError
 from lassovae._model import Model
 from lassovae._presets import Preset
@@ -53,17 +54,19 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _teachers(preset: Preset) -> dict[str, str]:
-    """name -> the model whose training gives its weights: itself, or an earlier one that differs in lam alone.
+    """name -> the model whose training gives its weights: itself, or one that differs from it in lam alone.
 
     A sequential training and block means never see lam: at three strengths they would be trained three times alike.
+    The model of the main model's strength is the teacher, so that it has a folder under its plain name.
     """
-    first: dict[Any, str] = {}
-    found = {}
-    for name in (MAIN, *(name for name in preset.models if name != MAIN)):
+    main = preset.models[MAIN]
+    found: dict[str, str] = {}
+    teachers: dict[Config, str] = {}
+    for name in sorted(preset.models, key=lambda n: (n != MAIN, preset.models[n].lam != main.lam)):
         config = preset.models[name]
         blind = config.mode == "sequential" or config.encoder == "block_mean"
         plain = config.replace(lam=0.0, condition_lam=None, prune=0.0, lam_warmup=0.0) if blind else config
-        found[name] = first.setdefault(plain, name)
+        found[name] = teachers.setdefault(plain, name)
     return found
 
 
@@ -106,7 +109,7 @@ def compare(
         study.check(order=config.order, window=config.window)
         wanted = settings(study, config, frame_shape_after(study.frame_shape, config.preprocess))
         claim(folder if name == MAIN else folder / "models" / name, wanted, resume)
-    names = [MAIN, *(name for name in preset.models if name != MAIN)]
+    names = list(teachers)  # whoever teaches comes before whom it teaches
     results: dict[str, tuple[Model, Analysis]] = {}
     prepared = prepare(study, preset.models[MAIN].preprocess)
     for name in names:
@@ -115,7 +118,8 @@ def compare(
             where = folder if name == MAIN else folder / "models" / name
             model = fit(study, config, run_dir=where, resume=resume, show_progress=show_progress)
         else:
-            model = dataclasses.replace(results[teachers[name]][0], config=config)
+            taught = results[teachers[name]][0]  # its history and notes speak of its own lam
+            model = dataclasses.replace(taught, config=config, history=(), notes=())
         results[name] = (model, analyse(model, study, prepared=prepared))
         logger.info("%s: analysed", name)
     results = {name: results[name] for name in preset.models}  # the preset's order, in tables and figures

@@ -7,6 +7,7 @@ from lassovae.stats._rank_sum import RankSumResult
 from lassovae.stats._recovery import (
     auc,
     average_precision,
+    cell_map_auc,
     difference_auc,
     difference_map_auc,
     driver_auc,
@@ -39,6 +40,7 @@ __all__ = [
     "average_precision",
     "block_design",
     "bonferroni",
+    "cell_map_auc",
     "cell_nodes",
     "comparison_sentence",
     "design_sentence",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
 
 from lassovae._errors import InputError
 
@@ -20,8 +21,8 @@ class CellNodes:
             footprint (`cell_nodes`), or the one that follows its calcium best (`following_nodes`).
         claim: (cells,) how much of the cell it is, in [0, 1]: the part of the footprint's mass that lies in that
             node, or the absolute correlation with its calcium.
-        kept: (cells,) False for a cell whose node stands for another cell with more mass there, or that it
-            follows better.
+        kept: (cells,) False for a cell without a node of its own: another one has more mass there, there are fewer
+            nodes than cells, or it is silent.
         num_dropped: how many cells are not kept; scores leave them out.
     """
 
@@ -97,11 +98,12 @@ def following_nodes(latents: Sequence[ArrayLike], traces: Sequence[ArrayLike]) -
         traces: one a run, (time, cells), of the same times.
 
     Returns:
-        CellNodes; of two cells with one node, the one that it follows better keeps it. The correlation is over all
-        runs together, each centred by itself.
+        CellNodes; nodes are given to cells so that the sum of absolute correlations, over all runs together, each
+        centred by itself, is the largest possible with no node for two cells. A cell that is silent in all runs is
+        not kept.
 
     Raises:
-        InputError: numbers of runs or times do not fit, or a cell is silent in all runs.
+        InputError: numbers of runs or times do not fit.
     """
     if len(latents) != len(traces) or len(latents) == 0:
         raise InputError(
@@ -116,15 +118,16 @@ def following_nodes(latents: Sequence[ArrayLike], traces: Sequence[ArrayLike]) -
         nodes.append(z - z.mean(axis=0))
         cells.append(truth - truth.mean(axis=0))
     z, truth = np.concatenate(nodes), np.concatenate(cells)
-    size = np.linalg.norm(truth, axis=0)
-    if (size == 0).any():
-        raise InputError(f"cells {np.flatnonzero(size == 0).tolist()} are silent in all runs: leave them out")
-    norm = np.linalg.norm(z, axis=0)
-    z, truth = z / np.where(norm > 0, norm, 1), truth / size
-    follows = np.abs(truth.T @ z)
-    node = follows.argmax(axis=1)
-    held = follows[np.arange(len(node)), node]
-    return _one_cell_a_node(node, held, np.minimum(held, 1.0))
+    size, norm = np.linalg.norm(truth, axis=0), np.linalg.norm(z, axis=0)
+    follows = np.abs(truth.T @ z) / np.outer(np.where(size > 0, size, 1), np.where(norm > 0, norm, 1))
+    cell, node = linear_sum_assignment(follows, maximize=True)  # fewer nodes than cells: some cells have none
+    best = follows.argmax(axis=1)
+    best[cell] = node
+    kept = np.zeros(len(size), dtype=bool)
+    kept[cell] = True
+    kept &= size > 0
+    claim = np.minimum(follows[np.arange(len(size)), best], 1.0)
+    return CellNodes(node=best, claim=claim, kept=kept, num_dropped=int((~kept).sum()))
 
 
 def _one_cell_a_node(

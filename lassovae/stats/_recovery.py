@@ -172,7 +172,9 @@ def edge_auc(strength: ArrayLike, nodes: CellNodes, coupling: ArrayLike, measure
 def difference_map_auc(
     difference_map: ArrayLike, footprints: ArrayLike, coupling_a: ArrayLike, coupling_b: ArrayLike
 ) -> float:
-    """Is the absolute difference map largest on the pixels of coupled cells.
+    """Is the absolute difference map largest on the pixels of coupled cells, rather than anywhere else.
+
+    Most other pixels show no cell: this rewards knowing where cells are. `cell_map_auc` does not.
 
     Positive pixels: the union of the footprints, above half of their own peak, of the cells that send or
     receive a coupling in either condition.
@@ -212,6 +214,33 @@ def differing(coupling_a: ArrayLike, coupling_b: ArrayLike) -> NDArray[np.bool_]
         )
     changed: NDArray[np.bool_] = (first != second).any(axis=(0, 1))
     return changed
+
+
+def cell_map_auc(image: ArrayLike, footprints: ArrayLike, chosen: ArrayLike) -> float:
+    """Does an image show the chosen cells, among all cells.
+
+    Only pixels of cells count, those above half of a footprint's own peak; a pixel of a chosen cell and of another
+    one is the chosen one's. So an image gains nothing by showing where cells are.
+
+    Args:
+        image: (height, width), signed, without the mean frame; its absolute values are scored.
+        footprints: (cells, height, width), not negative.
+        chosen: (cells,) booleans.
+
+    Returns:
+        `auc` over the pixels of cells; NaN if all or none are chosen.
+
+    Raises:
+        InputError: shapes do not fit.
+    """
+    weights, values, mask = check_footprints(footprints), np.asarray(image, np.float64), np.asarray(chosen)
+    if values.shape != weights.shape[1:] or mask.shape != weights.shape[:1] or mask.dtype != bool:
+        raise InputError(
+            f"image {values.shape}, footprints {weights.shape} and chosen {mask.shape} ({mask.dtype}) do not fit: "
+            "give (height, width), (cells, height, width) and one boolean a cell"
+        )
+    at_cells = pixels_of(weights, np.ones(len(weights), dtype=bool))
+    return auc(np.abs(values)[at_cells], pixels_of(weights, mask)[at_cells])
 
 
 def pixels_of(footprints: NDArray[np.float64], cells: NDArray[np.bool_]) -> NDArray[np.bool_]:

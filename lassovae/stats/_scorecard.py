@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassovae._errors import InputError
-from lassovae.stats._cells import cell_nodes, check_footprints, following_nodes
+from lassovae.stats._cells import CellNodes, cell_nodes, check_footprints
 from lassovae.stats._influence import influence
 from lassovae.stats._recovery import (
     Measure,
     auc,
     average_precision,
+    cell_map_auc,
     difference_auc,
     difference_map_auc,
     differing,
@@ -30,26 +31,24 @@ from lassovae.stats._sparsity import gini, localisation
 class Recovery:
     """How much of a known truth was found; 0.5 is chance for every AUC, NaN = not defined or not given.
 
-    A cell's node is the one that follows its calcium best if latents and traces are given, else the one that holds
-    most of its footprint.
-
     Attributes:
         drivers_a: AUC of drivers (cells that drive another one) among cell nodes by outflow, first condition.
         drivers_b: the same, second condition.
         difference: AUC of |outflow_a - outflow_b| for cells whose outgoing coupling differs.
         edges_a: AUC of sum_k |A_k| over ordered pairs of cell nodes, first condition.
         edges_b: the same, second condition.
-        difference_map: AUC over pixels of the absolute difference map; NaN if no map was given.
+        difference_map: AUC over all pixels of the absolute difference map for those of coupled cells, which rewards
+            knowing where cells are; NaN if no map was given.
         node_cell_correlation: median over cells, mean over runs; NaN if no latents and traces were given.
         num_cells: cells scored.
         num_dropped: cells left out because another cell has their node.
         drivers_ap: average precision of drivers by outflow, mean of the two conditions.
         edges_ap: the same of edges.
         difference_ap: average precision of `difference`.
-        driver_map: AUC over pixels of the conditions' maps, without the mean frame, for the footprints of their
-            drivers, mean of the two; NaN if no maps were given.
-        localisation: share of the absolute difference map on the footprints of cells whose outgoing coupling
-            differs; NaN if no map was given.
+        driver_map: `cell_map_auc` of the conditions' maps, without the mean frame, for their drivers, mean of the
+            two; NaN if no maps were given.
+        changed_map: `cell_map_auc` of the difference map for cells whose outgoing coupling differs; NaN likewise.
+        localisation: share of the absolute difference map on the footprints of those cells; NaN likewise.
         gini: Gini index of the outflow over nodes, mean of the two conditions.
     """
 
@@ -66,6 +65,7 @@ class Recovery:
     edges_ap: float
     difference_ap: float
     driver_map: float
+    changed_map: float
     localisation: float
     gini: float
 
@@ -82,6 +82,7 @@ def recovery(
     latents: Sequence[ArrayLike] | None = None,
     traces: Sequence[ArrayLike] | None = None,
     maps: tuple[ArrayLike, ArrayLike] | None = None,
+    nodes: CellNodes | None = None,
 ) -> Recovery:
     """Score fitted coefficients of two conditions against the simulated truth.
 
@@ -99,6 +100,8 @@ def recovery(
         latents: one a run, (time, nodes) or (time, latent_height, latent_width), or None.
         traces: one a run, (time, cells), or None.
         maps: (height, width) of both conditions, contribution less the map of no influence; or None.
+        nodes: which node stands for which cell: of `following_nodes` for encoders that put cells where they like, as
+            `analyse` does; None: `cell_nodes`, those that hold the footprints.
 
     Returns:
         Recovery.
@@ -108,11 +111,10 @@ def recovery(
     """
     if (latents is None) != (traces is None):
         raise InputError("latents and traces belong together: give both or neither")
-    if latents is None or traces is None:
+    if nodes is None:
         nodes = cell_nodes(footprints, latent_shape)
-        correlation = float("nan")
-    else:
-        nodes = following_nodes(latents, traces)
+    correlation = float("nan")
+    if latents is not None and traces is not None:
         correlation = node_cell_correlation(latents, traces, nodes)
     num_nodes = latent_shape[0] * latent_shape[1]
     outflow_a, strength_a = _summary(coefs_a, "coefs_a", num_nodes)
@@ -131,13 +133,15 @@ def recovery(
     area, precision = found(auc), found(average_precision)
     weights = check_footprints(footprints)
     missing = float("nan")
-    driver_map = localised = difference_map_area = missing
+    driver_map = localised = difference_map_area = changed_map = missing
     if maps is not None:
-        on_drivers = (pixels_of(weights, drivers_a), pixels_of(weights, drivers_b))
-        driver_map = float(np.mean([auc(np.abs(m), at) for m, at in zip(maps, on_drivers, strict=True)]))
+        both = zip(maps, (drivers_a, drivers_b), strict=True)
+        driver_map = float(np.mean([cell_map_auc(image, weights, drivers) for image, drivers in both]))
     if difference_map is not None:
         difference_map_area = difference_map_auc(difference_map, footprints, coupling_a, coupling_b)
-        localised = localisation(difference_map, pixels_of(weights, differing(coupling_a, coupling_b)))
+        changed = differing(coupling_a, coupling_b)
+        changed_map = cell_map_auc(difference_map, weights, changed)
+        localised = localisation(difference_map, pixels_of(weights, changed))
     return Recovery(
         drivers_a=area[0],
         drivers_b=area[1],
@@ -152,6 +156,7 @@ def recovery(
         edges_ap=(precision[3] + precision[4]) / 2,
         difference_ap=precision[2],
         driver_map=driver_map,
+        changed_map=changed_map,
         localisation=localised,
         gini=(gini(outflow_a) + gini(outflow_b)) / 2,
     )

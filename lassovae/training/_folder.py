@@ -19,6 +19,7 @@ from lassovae._sharing import first_difference
 from lassovae.data import Study, content_hash
 
 FORMAT_VERSION = 2  # 1 until Adam kept its moments as one vector
+ANALYSIS_ONLY = ("condition_lam", "prune")  # settings that no training sees
 LIBRARIES = ("lassovae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "tifffile")
 
 
@@ -90,6 +91,12 @@ def provenance(study: Study, config: Config, devices: Sequence[jax.Device]) -> d
     }
 
 
+def _trained(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings with every field of this version, less those that only the analysis reads: they may change."""
+    config = Config.from_dict(values["config"]).to_dict()
+    return values | {"config": {k: v for k, v in config.items() if k not in ANALYSIS_ONLY}}
+
+
 def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
     """Make sure that this folder may be written to.
 
@@ -111,9 +118,9 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
             f"{folder} already holds a run: choose another output folder, or resume=True to go on with it"
         )
     found = read_settings(config_file)
-    there = {key: found[key] for key in wanted}
-    if there != wanted:
-        name, now, then = first_difference(wanted, there)
+    there = _trained({key: found[key] for key in wanted})
+    if there != _trained(wanted):
+        name, now, then = first_difference(_trained(wanted), there)
         raise InputError(
             f"{folder} cannot be resumed: its {name} is {then}, now {now}; choose another output folder"
         )

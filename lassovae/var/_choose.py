@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -16,7 +17,9 @@ from lassovae.var._design import check_length
 from lassovae.var._fit import VARFit
 from lassovae.var._runs import fit_pooled
 
-LAMS = tuple(float(lam) for lam in np.geomspace(3.2e-3, 5e-5, 13))  # each 2**0.5 below the last
+logger = logging.getLogger("lassovae")
+
+TRIED = 2.0 ** np.arange(4, -2.5, -0.5)  # strengths tried, as multiples of the suggested one
 Criterion = Literal["held_out", "aic", "bic", "ebic"]
 
 
@@ -41,14 +44,18 @@ class LamPath(NamedTuple):
     order: int
 
     def best(self, criterion: Criterion = "held_out") -> float:
-        """The strength at which a criterion is lowest.
+        """The strength at which a criterion is lowest; at an edge of those tried, the log says so.
 
         Raises:
             InputError: no such criterion.
         """
         if criterion not in ("held_out", "aic", "bic", "ebic"):
             raise InputError(f"criterion={criterion!r} is not known; choose one of held_out, aic, bic, ebic")
-        return float(self.lams[int(np.argmin(getattr(self, criterion)))])
+        at = int(np.argmin(getattr(self, criterion)))
+        if at in (0, len(self.lams) - 1) and len(self.lams) > 1:
+            more = "stronger" if at == 0 else "weaker"
+            logger.warning("%s is lowest at the edge, lam=%.3g: try %s ones", criterion, self.lams[at], more)
+        return float(self.lams[at])
 
 
 def suggested_lam(num_rows: int, order: int, num_nodes: int) -> float:
@@ -133,17 +140,19 @@ def _held_out(runs: Sequence[NDArray[np.float64]], order: int, lam: float) -> fl
     return error / power if power > 0 else 1.0
 
 
-def lam_path(list_of_latents: Sequence[ArrayLike], order: int, lams: Sequence[float] = LAMS) -> LamPath:
+def lam_path(
+    list_of_latents: Sequence[ArrayLike], order: int, lams: Sequence[float] | None = None
+) -> LamPath:
     """Fit runs together at several l1 strengths and judge each without knowing the truth.
 
-    In simulations the held-out error is lowest where drivers, edges and differences of conditions are ranked best,
-    the extended BIC where the set of non-zero edges is (docs/decisions/choosing_lam.md). Give the runs of one
-    condition; a strength found for one serves the other, and the two must share it to be compared.
+    For `Config.condition_lam`: give the runs of one condition; the strength found serves the others, and all must
+    share it to be compared. What the criteria find in simulations: docs/decisions/choosing_lam.md. The held-out error
+    is of fits to half the rows, which want about a root of two more strength than fits to all of them.
 
     Args:
         list_of_latents: runs of (time, nodes) or (time, height, width).
         order: number of lags.
-        lams: strengths to try, in any order.
+        lams: strengths to try, in any order; None: from 16 times to a quarter of `suggested_lam`.
 
     Returns:
         LamPath, from strong to weak.
@@ -153,12 +162,14 @@ def lam_path(list_of_latents: Sequence[ArrayLike], order: int, lams: Sequence[fl
             2 (order + 2) frames, which cannot be halved.
         SolveError: a lasso failed.
     """
-    strengths = np.sort(np.asarray(lams, np.float64).ravel())[::-1]
-    if strengths.size == 0 or not (np.isfinite(strengths).all() and strengths[-1] > 0):
-        raise InputError(f"lams={lams!r} must hold finite numbers above 0, at least one")
     runs = [np.asarray(z, np.float64).reshape(len(np.asarray(z)), -1) for z in list_of_latents]
     for index, z in enumerate(runs):
         check_length(len(z) // 2, order, f"half of run {index}")
+    if lams is None:
+        lams = suggested_lam(sum(len(z) - order for z in runs), order, runs[0].shape[1]) * TRIED
+    strengths = np.sort(np.asarray(lams, np.float64).ravel())[::-1]
+    if strengths.size == 0 or not (np.isfinite(strengths).all() and strengths[-1] > 0):
+        raise InputError(f"lams={lams!r} must hold finite numbers above 0, at least one")
     rows: list[list[float]] = []
     for lam in strengths.tolist():
         fit = raise_if_failed(fit_pooled(list_of_latents, order, lam))

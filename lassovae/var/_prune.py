@@ -16,8 +16,8 @@ from lassovae.var._fit import VARFit
 def t_values(fit: VARFit, list_of_latents: Sequence[ArrayLike]) -> NDArray[np.float64]:
     """Student's t of every selected coefficient in the least-squares fit on its target's selected sources.
 
-    The selection has seen the same data, so that these are larger than t distributions promise: they rank, and at
-    2 they separate what shrinkage let in by chance from what is there, but they are no p-values.
+    The selection has seen the same data, so that these are larger than t distributions promise: they rank, but they
+    are no p-values.
 
     Args:
         fit: of `fit_pooled` (or of a single run), without a runs axis.
@@ -51,7 +51,7 @@ def t_values(fit: VARFit, list_of_latents: Sequence[ArrayLike]) -> NDArray[np.fl
             continue
         if len(at) >= len(design):
             raise InputError(
-                f"target {target} has {len(at)} coefficients, not fewer than the {len(design)} rows: raise lam"
+                f"target {target} has {len(at)} coefficients, and {len(design)} rows: raise condition_lam"
             )
         inverse = np.linalg.pinv(gram[np.ix_(at, at)], hermitian=True)
         least_squares = inverse @ cross[at, target]
@@ -62,11 +62,12 @@ def t_values(fit: VARFit, list_of_latents: Sequence[ArrayLike]) -> NDArray[np.fl
     return np.moveaxis(values.reshape(num_nodes, order, -1), 1, 0)
 
 
-def prune(fit: VARFit, list_of_latents: Sequence[ArrayLike], threshold: float = 2.0) -> VARFit:
+def prune(fit: VARFit, list_of_latents: Sequence[ArrayLike], threshold: float = 1.0) -> VARFit:
     """Set coefficients to 0 whose `t_values` are small; the others stay as the lasso shrank them.
 
     At a strength weak enough not to lose couplings a lasso keeps many chance coefficients too. Pruned, the influence
-    of nodes is theirs and not a sum of chance (docs/decisions/pruning.md).
+    of nodes is less a sum of chance (docs/decisions/pruning.md). A threshold of 1 is where leaving a coefficient out
+    raises the adjusted R^2.
 
     Args:
         fit: of `fit_pooled`.

@@ -10,6 +10,7 @@ from lassovae._errors import InputError
 from lassovae.stats import (
     auc,
     average_precision,
+    cell_map_auc,
     cell_nodes,
     difference_auc,
     difference_map_auc,
@@ -90,16 +91,31 @@ def test_localisation_is_the_share_inside():
         localisation(image * np.nan, places)
 
 
+def test_a_map_gains_nothing_by_showing_where_cells_are(truth):
+    footprints = truth[0]
+    chosen = np.array([True, False, True, False])
+    assert cell_map_auc(footprints[chosen].sum(axis=0), footprints, chosen) > 0.99
+    assert cell_map_auc(-footprints[~chosen].sum(axis=0), footprints, chosen) < 0.01
+    assert cell_map_auc(footprints.max(axis=0), footprints, chosen) == pytest.approx(0.5, abs=0.06)
+    everything = difference_map_auc(footprints.max(axis=0), footprints, *truth[1:])
+    assert everything > 0.8  # that other measure is fooled
+    assert math.isnan(cell_map_auc(footprints[0], footprints, np.ones(4, bool)))
+    with pytest.raises(InputError, match="do not fit"):
+        cell_map_auc(footprints[0][1:], footprints, chosen)
+
+
 def test_following_nodes_go_where_the_cell_went(rng):
-    """Wherever an encoder puts a cell, with whatever sign and gain, and of two cells the better followed one stays."""
+    """Wherever an encoder puts a cell, with whatever sign and gain, and no node stands for two cells."""
     traces = [rng.random((300, 3)) for _ in range(2)]
     latents = [0.1 * rng.random((300, 2, 3)) + 5.0 for _ in range(2)]
     for z, trace in zip(latents, traces, strict=True):
         z[:, 1, 2] -= 30 * trace[:, 0]
         z[:, 0, 1] += trace[:, 1] + 0.6 * trace[:, 2]
     nodes = following_nodes(latents, traces)
-    np.testing.assert_array_equal(nodes.node, [5, 1, 1])
-    np.testing.assert_array_equal(nodes.kept, [True, True, False])
+    np.testing.assert_array_equal(nodes.node[:2], [5, 1])
+    assert nodes.node[2] not in (5, 1)  # its own node, though it is in node 1 with cell 1
+    assert nodes.claim[2] < 0.2
+    assert nodes.kept.all()
     stacked = [
         np.concatenate([x.reshape(300, -1) - x.reshape(300, -1).mean(axis=0) for x in y])
         for y in (latents, traces)
@@ -107,8 +123,11 @@ def test_following_nodes_go_where_the_cell_went(rng):
     assert nodes.claim[1] == pytest.approx(abs(np.corrcoef(stacked[0][:, 1], stacked[1][:, 1])[0, 1]))
     with pytest.raises(InputError, match="frames"):
         following_nodes([z[1:] for z in latents], traces)
-    with pytest.raises(InputError, match="silent"):
-        following_nodes(latents, [0 * trace for trace in traces])
+    silent = following_nodes(latents, [trace * [1, 1, 0] for trace in traces])
+    np.testing.assert_array_equal(silent.kept, [True, True, False])
+    assert (silent.claim[2], silent.num_dropped) == (0, 1)
+    few = following_nodes([z[:, 0, 1:2] for z in latents], traces)  # one node for three cells
+    np.testing.assert_array_equal(few.kept, [False, True, False])
     with pytest.raises(InputError, match="same runs"):
         following_nodes(latents[:1], traces)
 
@@ -262,6 +281,7 @@ def test_recovery_gathers_every_measure(truth):
         latents=latents,
         traces=traces,
         maps=(footprints[0], footprints[2]),
+        nodes=following_nodes(latents, traces),
     )
     assert found.drivers_a == found.edges_a == found.edges_b == found.difference == 1.0
     assert found.drivers_b == 1.0  # the drivers of b are those of its own coupling
@@ -270,7 +290,8 @@ def test_recovery_gathers_every_measure(truth):
         latents, traces, following_nodes(latents, traces)
     )
     assert (found.num_cells, found.num_dropped) == (4, 0)
-    assert found.drivers_ap == found.edges_ap == found.difference_ap == found.driver_map == 1.0
+    assert found.drivers_ap == found.edges_ap == found.difference_ap == 1.0
+    assert found.driver_map == found.changed_map == 1.0
     changed = footprints[[0, 2]] > 0.5 * footprints[[0, 2]].max(axis=(1, 2), keepdims=True)
     difference = np.abs(footprints[0] - footprints[2])
     assert found.localisation == pytest.approx(difference[changed.any(axis=0)].sum() / difference.sum())

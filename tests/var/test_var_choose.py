@@ -75,12 +75,14 @@ def test_every_strength_is_judged_as_by_hand():
         assert path.held_out[i] == pytest.approx(total / power, rel=1e-9)
 
 
-def test_the_best_of_each_criterion():
+def test_the_best_of_each_criterion(caplog):
     path = lam_path(simulated(0), ORDER, LAMS)._replace(
         held_out=np.array([3.0, 1.0, 2.0]), ebic=np.array([0.0, 1.0, 2.0])
     )
     assert path.best() == path.best("held_out") == 0.02
+    assert caplog.messages == []
     assert path.best("ebic") == 0.1
+    assert caplog.messages == ["ebic is lowest at the edge, lam=0.1: try stronger ones"]
     with pytest.raises(InputError, match="criterion='truth' is not known"):
         path.best("truth")
 
@@ -94,6 +96,15 @@ def test_extended_bic_keeps_the_edges_and_next_to_nothing_else(seed):
     assert np.diag(linked).all()
     assert linked.sum() <= 7 + 6  # of 36; the seven true ones and few others
     assert path.best("aic") <= path.best("bic") <= path.best("ebic")
+
+
+def test_without_strengths_they_are_around_the_suggested_one():
+    runs = simulated(1)
+    suggested = suggested_lam(3 * (120 - ORDER), ORDER, 6)
+    path = lam_path(runs, ORDER)
+    assert path.lams[0] == pytest.approx(16 * suggested)
+    assert path.lams[-1] == pytest.approx(suggested / 4)
+    assert np.isclose(path.lams, suggested).any()
 
 
 def test_units_and_the_order_of_runs_do_not_matter():
