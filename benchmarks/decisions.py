@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -22,7 +21,7 @@ from unittest import mock
 
 import jax
 import numpy as np
-from scipy import stats
+from _seeds import Row, cached, name_of, summary
 
 import lassovae
 from lassovae import Config
@@ -31,22 +30,11 @@ from lassovae._model import decode_run
 from lassovae.training import _loop, _objective, _step
 from lassovae.var import centre, fit_runs, fit_var
 
-Row = dict[str, Any]
 SEEDS = 5
 STUDY = {"num_runs": 8, "frames": 320, "frame_shape": (32, 48), "num_cells": 6, "block_size": 2}
 LAM = 0.04  # with 24 nodes, a target's penalty is that of 0.01 with 96
 CONV = Config(channels=16, epochs=2, lam=LAM)
 SOFT = Config.recommended(lam=LAM)
-
-
-def interval(values: list[float]) -> tuple[float, float]:
-    """Mean and half the width of its 95 % confidence interval."""
-    known = np.asarray([v for v in values if np.isfinite(v)])
-    if len(known) < 2:
-        return (float(known.mean()) if len(known) else float("nan")), float("nan")
-    return float(known.mean()), float(
-        stats.t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known))
-    )
 
 
 @contextmanager
@@ -219,24 +207,17 @@ def main() -> None:
     )
     arguments = parser.parse_args()
 
-    def cached(decision: str, name: str, compute: Callable[[], Row]) -> Row:
-        path = arguments.out / "cache" / decision / f"{name}.json"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(compute(), indent=1))
-            print(f"{decision}: {name}", flush=True)
-        return dict(json.loads(path.read_text()))
-
     tables: dict[str, list[Row]] = {}
 
     def add(decision: str, variant: str, compute: Callable[[int], Row], seeds: int = SEEDS) -> None:
         if arguments.only and decision not in arguments.only:
             return
-        rows = [cached(decision, f"{variant} {seed}", lambda s=seed: compute(s)) for seed in range(seeds)]  # type: ignore[misc]
-        made: Row = {"variant": variant, "seeds": seeds}
-        for key in rows[0]:
-            mean, half = interval([row[key] for row in rows])
-            made |= {key: f"{mean:.4g}", f"{key} +-": f"{half:.2g}"}
+        folder = arguments.out / "cache" / name_of(STUDY, CONV, SOFT) / decision
+        rows = []
+        for seed in range(seeds):
+            rows.append(cached(folder / f"{variant} {seed}.json", lambda s=seed: compute(s)))  # type: ignore[misc]
+            print(f"{decision}: {variant}, seed {seed}", flush=True)
+        made = summary({"variant": variant}, rows)
         tables.setdefault(decision, []).append(made)
 
     for decision, variants in trained().items():

@@ -1,6 +1,6 @@
 """Write the tables of docs/decisions/*.md from docs/evidence/*.csv, means and 95 % intervals over seeds.
 
-    python examples/evidence.py --out results/evidence && cp results/evidence/tables/*.csv docs/evidence/
+    python benchmarks/evidence.py --out results/evidence && cp results/evidence/tables/*.csv docs/evidence/
     python benchmarks/decisions.py --out results/decisions && cp results/decisions/tables/*.csv docs/evidence/
     python benchmarks/write_decisions.py
 

@@ -165,11 +165,10 @@ def lam_path(
     runs = [np.asarray(z, np.float64).reshape(len(np.asarray(z)), -1) for z in list_of_latents]
     for index, z in enumerate(runs):
         check_length(len(z) // 2, order, f"half of run {index}")
-    if lams is None:
-        lams = suggested_lam(sum(len(z) - order for z in runs), order, runs[0].shape[1]) * TRIED
-    strengths = np.sort(np.asarray(lams, np.float64).ravel())[::-1]
+    tried = suggested_lam(sum(len(z) - order for z in runs), order, runs[0].shape[1]) * TRIED if runs else ()
+    strengths = np.sort(np.asarray(tried if lams is None else lams, np.float64).ravel())[::-1]
     if strengths.size == 0 or not (np.isfinite(strengths).all() and strengths[-1] > 0):
-        raise InputError(f"lams={lams!r} must hold finite numbers above 0, at least one")
+        raise InputError(f"lams={lams} must hold finite numbers above 0, at least one")
     rows: list[list[float]] = []
     for lam in strengths.tolist():
         fit = raise_if_failed(fit_pooled(list_of_latents, order, lam))
