@@ -221,8 +221,11 @@ def is_done(folder: Path, preset: lassovae.Preset) -> bool:
         where = folder if name == "end_to_end" else folder / "models" / name
         if not where.exists():
             continue  # `compare` trains models that differ only in what their training does not see once
-        if lassovae.load(where).config != config:
+        there = lassovae.load(where).config
+        if there.replace(condition_lam=None, prune=0.0) != config.replace(condition_lam=None, prune=0.0):
             raise lassovae.InputError(f"{where} was made with other settings: choose another --out")
+        if there != config:
+            return False  # trained alike, to be analysed otherwise
     return True
 
 

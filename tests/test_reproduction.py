@@ -147,6 +147,9 @@ def test_what_other_settings_made_is_not_taken_for_done(example, tmp_path, monke
     for name in wanted.models:
         (tmp_path / "models" / name).mkdir(parents=True)
     assert example.is_done(tmp_path, wanted)
+    found[tmp_path].config = found[tmp_path].config.replace(prune=3.0)
+    assert not example.is_done(tmp_path, wanted)
+    found[tmp_path].config = wanted.models["end_to_end"]
     more = dataclasses.replace(wanted, models={**wanted.models, "another": wanted.models["sequential"]})
     assert not example.is_done(tmp_path, more)
     with pytest.raises(lassovae.InputError, match="made with other settings"):

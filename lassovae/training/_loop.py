@@ -156,6 +156,8 @@ def fit(
             if (folder / "config.json").exists():
                 check_inputs(folder, made_with)
             wait_for_all("run folder read")
+            if is_first() and (folder / "config.json").exists():
+                write_json(folder / "config.json", wanted)  # what only the analysis reads may have changed
             if is_first() and not (folder / "config.json").exists():
                 # config.json last: a folder that has it has its provenance
                 make_folder(folder)

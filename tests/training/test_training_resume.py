@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -48,6 +49,24 @@ def test_a_resumed_training_equals_one_never_interrupted(step_number, study, fin
     assert_same_model(load(tmp_path / "run"), finished[0])
     for name in ("metrics.jsonl", "config.json"):
         assert (tmp_path / "run" / name).read_text() == (finished[1] / name).read_text()
+
+
+def test_settings_that_only_the_analysis_reads_may_change(study, finished, tmp_path, monkeypatch):
+    """Also those of a folder from before there was `prune`, whose condition_lam was a number by default."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished[1], folder)
+    old = json.loads((folder / "config.json").read_text())
+    del old["config"]["prune"]
+    old["config"]["condition_lam"] = 0.0003
+    (folder / "config.json").write_text(json.dumps(old))
+    monkeypatch.setattr(_epochs, "make_step", no_step)
+    changed = CONFIG.replace(prune=1.0)
+    model = fit(study, changed, run_dir=folder, resume=True, show_progress=False)
+    assert model.config == load(folder).config == changed
+    for a, b in zip(jax.tree.leaves(model.weights), jax.tree.leaves(finished[0].weights), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(InputError, match=r"config\.lam"):
+        fit(study, changed.replace(lam=0.5), run_dir=folder, resume=True, show_progress=False)
 
 
 def test_a_line_cut_short_by_a_kill_is_written_again(study, finished, tmp_path, monkeypatch):
