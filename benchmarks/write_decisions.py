@@ -155,7 +155,7 @@ def _cell(mean: str, half: str) -> str:
     value, width = float(mean), float(half)
     if math.isnan(value):
         return "–"
-    digits = 2 if abs(value) >= 0.995 and not 0.9 < abs(value) <= 1 else 3
+    digits = 2 if abs(value) > 1 else 3
     if 0 < abs(value) < 0.01:
         return f"{value:.1e}" + ("" if math.isnan(width) else f" ± {width:.0e}")
     return f"{value:.{digits}f}" + ("" if math.isnan(width) else f" ± {width:.{digits}f}")

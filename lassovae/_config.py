@@ -13,6 +13,7 @@ Mode = Literal["sequential", "embedded", "end_to_end"]
 Encoder = Literal["convolutional", "soft_roi", "block_mean"]
 Precision = Literal["float32", "tensorfloat32", "bfloat16"]
 POOLINGS = 3  # poolings of the encoder: latents are 2**POOLINGS times smaller than frames on each side
+BLOCK = 2**POOLINGS  # pixels of a frame along one side of a node
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

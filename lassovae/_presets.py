@@ -19,7 +19,7 @@ LONGEST_SIDE = {
     "quarter": 96,
     "paper": 192,
 }  # of a preprocessed frame of real recordings, in pixels
-REAL_LAM = 0.003  # docs/findings.md
+REAL_LAM = 0.005  # docs/decisions/scaling.md
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lassovae._config import POOLINGS, Config
+from lassovae._config import BLOCK, POOLINGS, Config
 from lassovae._errors import InputError
 from lassovae.autoencoder._modules import Decoder, Encoder, apply, initial_variables
 from lassovae.autoencoder._pooling import position_weights
 from lassovae.autoencoder._soft_roi import decode_rois, encode_rois, footprints_of_nodes, initial_parameters
-
-BLOCK = 2**POOLINGS  # pixels of a frame along one side of a node
 
 Positions = tuple[jax.Array, ...]  # one array a pooling, finest first; empty where nothing is pooled
 

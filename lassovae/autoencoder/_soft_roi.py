@@ -17,10 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lassovae._config import POOLINGS
+from lassovae._config import BLOCK
 from lassovae._numerics import dot
 
-BLOCK = 2**POOLINGS  # pixels of a node along each side
 HALF = BLOCK // 2
 PIXELS = BLOCK * BLOCK
 CORNERS = 4  # nodes around a tile: above left, above right, below left, below right
