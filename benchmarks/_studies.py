@@ -45,6 +45,7 @@ SLOW = ("pca", "convolutional sequential", "convolutional end_to_end")
 FOR_SLOW = ("moderate noise",)  # the kinds of study that these are tried on
 ORDER, LAM = SOFT.order, SOFT.lam
 PRUNE = {"lasso": 0.0, "pruned": SOFT.prune}  # name of the fits -> smallest t-value that is kept
+UNIT_PENALTY = 0.2  # of a target whose variance is 1, as a share of it
 SURROGATES = 5  # copies with random phases whose strongest edge is what chance can do
 JUDGED = (
     "moderate noise",
@@ -85,8 +86,8 @@ def held_out(latents: Latents, cell_nodes: np.ndarray) -> tuple[float, float]:
         spread = flat[:cut].std(axis=0)
         each = flat / np.where(spread > 0, spread, 1)
         errors = []
-        for series in (flat, each):
-            one = VARFit(*(np.asarray(part)[0] for part in fit_runs([series[:cut]], ORDER, LAM)))
+        for series, lam in ((flat, LAM), (each, UNIT_PENALTY / flat.shape[1])):
+            one = VARFit(*(np.asarray(part)[0] for part in fit_runs([series[:cut]], ORDER, lam)))
             mean = np.asarray(one.mean)
             error = series[cut:] - np.asarray(predict(one, series[cut - ORDER :]))
             errors.append((np.square(error).sum(axis=0), np.square(series[cut:] - mean).sum(axis=0)))

@@ -114,7 +114,7 @@ def leak(config: Config, seed: int) -> Row:
 
 def scale_of_lam(per_node: bool, lam: float, seed: int) -> Row:
     """The paper's strengths as each target's own penalty, or on the loss averaged over all nodes."""
-    study = lassovae.data.simulate_study(seed, num_runs=2, block_size=1)
+    study = lassovae.data.simulate_study(seed, num_runs=4, frames=64, block_size=1)
     prepared = lassovae.data.prepare(study, SOFT.preprocess)
     model = lassovae.fit(study, Config(encoder="block_mean"), show_progress=False)
     z, _ = lassovae.encode_run(model, prepared.frames[0])

@@ -34,6 +34,8 @@ NAMES = {
     "l_rec": "L_rec / mean frame's",
     "nonzeros": "non-zeros",
     "alive": "alive",
+    "r_var": "R_var",
+    "shuffled": "shuffled",
 }
 
 
@@ -165,14 +167,18 @@ def made(table: Table) -> list[str]:
     """Lines of a table in Markdown."""
     with open(EVIDENCE / f"{table.file}.csv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if table.where(row)]
-    heads = [*table.keys, *(table.names.get(v, NAMES.get(v, v.replace("_", " "))) for v in table.values)]
+    heads = [
+        *table.keys,
+        *(table.names.get(v, NAMES.get(v, v.replace("l_rec", "L_rec"))) for v in table.values),
+    ]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
         cells = [row[k].replace("_", " ") for k in table.keys]
         cells += [_cell(row[v], row[f"{v} +-"]) for v in table.values]
         lines.append("| " + " | ".join(cells) + " |")
     seeds = sorted({row["seeds"] for row in rows})
-    return [*lines, "", f"*{' or '.join(seeds)} seeds; from docs/evidence/{table.file}.csv.*"]
+    number = "1 seed" if seeds == ["1"] else f"{' or '.join(seeds)} seeds"
+    return [*lines, "", f"*{number}; from docs/evidence/{table.file}.csv.*"]
 
 
 def with_tables(text: str) -> str:
