@@ -204,7 +204,7 @@ def analyse(
     for c, runs in groups.items():
         of_condition = [latents[i] for i in runs]
         fitted = _as_numpy(fit_pooled(of_condition, config.order, condition_lam))
-        pooled[c] = prune(fitted, of_condition, config.prune)
+        pooled[c] = jax.device_get(prune(fitted, of_condition, config.prune))
     every_run = range(len(latents))
     delta = excess_errors(
         shared_by_processes(lambda part: forecast_errors(latents, fit.coef, part), every_run)

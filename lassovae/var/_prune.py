@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ def prune(fit: VARFit, list_of_latents: Sequence[ArrayLike], threshold: float = 
         threshold: in standard errors; 0 keeps all.
 
     Returns:
-        VARFit with NumPy coefficients, all else as it was.
+        VARFit, all but its coefficients as it was.
 
     Raises:
         InputError: as `t_values`, or a threshold that is negative or NaN.
@@ -84,5 +85,5 @@ def prune(fit: VARFit, list_of_latents: Sequence[ArrayLike], threshold: float = 
         raise InputError(f"threshold={threshold} must be at least 0")
     if threshold == 0:
         return fit
-    coef = np.asarray(fit.coef)
-    return fit._replace(coef=np.where(np.abs(t_values(fit, list_of_latents)) >= threshold, coef, 0))  # type: ignore[arg-type]
+    kept = np.abs(t_values(fit, list_of_latents)) >= threshold
+    return fit._replace(coef=jnp.where(kept, fit.coef, 0))
