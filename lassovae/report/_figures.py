@@ -72,7 +72,8 @@ def contribution(results: Results, study: Study) -> Figure | SubFigure:
         model, analysis = results[name]
         # the mean frame is in every map and would hide what the influences add to it
         rest = contribution_map(model, np.zeros(analysis.influences.shape[1]))
-        maps[name] = (analysis.condition_maps[first] - rest, analysis.condition_maps[second] - rest)
+        # of the fits pooled over a condition: those to single runs find hardly a coupling (docs/findings.md)
+        maps[name] = (analysis.pooled_maps[first] - rest, analysis.pooled_maps[second] - rest)
     footprints = None
     if study.truth is not None and study.truth.footprints.shape[1:] == results[MAIN][0].frame_shape:
         footprints = study.truth.footprints[study.truth.changed]
@@ -153,8 +154,8 @@ def draw_all(
         keep(skip(results, prepared, run, frame), "skip_connection.png", text)
     if len(analysis.conditions) > 1:
         text = (
-            "Contribution maps, as the paper's Figure 3: where the outflow of each condition comes from (less the map "
-            "of no outflow, which is the mean frame), and the difference of conditions"
+            "Contribution maps, as the paper's Figure 3 but of one fit to all runs of a condition: where its outflow "
+            "comes from (less the map of no outflow, which is the mean frame), and the difference of conditions"
         )
         outlined = ", with the cells whose outgoing coupling truly differs outlined." if whole_frames else "."
         keep(contribution(results, study), "contribution_maps.png", text + outlined)

@@ -140,7 +140,7 @@ def _cell(column: str, value: Any) -> str:
         if math.isnan(value):
             return "–"  # not defined, as an area under a curve of which all are positives
         if column == "lam":
-            return f"{value:g}"
+            return f"{value:.3g}"
         return f"{value * 1e3:.3f}" if column in THOUSANDTHS else f"{value:.3f}"
     return str(value).replace("_", " ") if column == "model" else str(value)
 
