@@ -49,16 +49,16 @@ def found(kind: str, name: str, seed: int) -> Row:
     latents, model = encoded(name, study, seed)
     nodes = following_nodes(latents, study.truth.traces)
     row: Row = {"r_var_held_out": held_out(latents, nodes.node[nodes.kept])[0]}
-    for name, threshold in PRUNE.items():
+    for fits, threshold in PRUNE.items():
         kept = pruned(latents, study, None, threshold)
-        row |= {f"{name}: {key}": value for key, value in score(latents, study, kept, model).items()}
+        row |= {f"{fits}: {key}": value for key, value in score(latents, study, kept, model).items()}
     return row
 
 
 def chosen(kind: str, name: str, seed: int) -> Row:
     """One cell of choosing.csv: criteria see one condition's latents alone, the truth judges both conditions.
 
-    The best strength is the weakest of those that find within 0.001 of the most. "x best" is in factors of two.
+    The best strength is the weakest of those that find within 0.001 of the most.
     """
     study = lassovae.data.simulate_study(seed, **STUDY | KINDS[kind])
     latents, _ = encoded(name, study, seed)

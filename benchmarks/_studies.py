@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
+from _seeds import Row
 
 import lassovae
 from lassovae.maps import contribution_map, visual_gain
 from lassovae.stats import following_nodes, influence, recovery
 from lassovae.var import VARFit, fit_pooled, fit_runs, predict, prune, suggested_lam
 
-Row = dict[str, Any]
 Latents = list[np.ndarray]
 STUDY = {"num_runs": 8, "frames": 320, "frame_shape": (64, 96), "num_cells": 30, "block_size": 2}
 KINDS: dict[str, Row] = {  # what differs from the simulation's defaults

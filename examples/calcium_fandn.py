@@ -1,8 +1,8 @@
 """Do the dynamics of two conditions differ, and where in the image?
 
 Without arguments: a simulated study of familiar (F) and novel (N) runs with known truth. With --study: your own
-recordings. Trains the three modes of the paper and the baseline without a network, tests, maps, draws, and writes a
-run folder with report.html.
+recordings. Trains the three modes of the paper, the baseline without a network and the recommended model, tests,
+maps, draws, and writes a run folder with report.html.
 """
 
 from __future__ import annotations

@@ -232,6 +232,13 @@ def test_pooled_fits_have_one_strength_and_are_pruned_if_asked(analysis, model, 
     np.testing.assert_array_equal(changed.fit.coef, analysis.fit.coef)  # the fits of runs are the paper's
 
 
+def test_conditions_of_unequal_length_are_told(model, study, caplog):
+    analyse(model, study)
+    assert "differ in length" not in caplog.text
+    analyse(model, relabelled(study, "FFNNNNNN", [0, 0, 1, 1, 2, 2, 3, 3]))
+    assert "Conditions differ in length (F 92, N 276 frames)" in caplog.text
+
+
 def test_maps_of_pooled_fits_share_a_gain(analysis, model):
     outflow = {c: influence(analysis.pooled[c].coef) for c in "FN"}
     scale = np.mean([analysis.pooled[c].scale for c in "FN"])

@@ -6,7 +6,7 @@ calls the Delta F / F of a region of interest. Summing light before dividing wei
 shot noise asks for. Because a pixel that one node takes is lost to the others, two nodes do not come to stand for
 one cell, which free filters do. The decoder gives every pixel a linear combination of its four nodes.
 
-Training begins at the block means' tiling: a pixel belongs to the node whose block it lies in.
+Training begins near the block means' tiling: at least 87 % of a pixel belong to the node whose block it lies in.
 """
 
 from __future__ import annotations
