@@ -11,8 +11,9 @@ from lassovae.var._forecast import (
     rollout,
     spectral_radius,
 )
+from lassovae.var._pooled import fit_pooled
 from lassovae.var._prune import prune, t_values
-from lassovae.var._runs import fit_pooled, fit_runs
+from lassovae.var._runs import fit_runs
 
 __all__ = [
     "LamPath",

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from lassovae._errors import InputError
 from lassovae._status import raise_if_failed
-from lassovae.var._design import check_length
+from lassovae.var._design import check_length, regression
 from lassovae.var._fit import VARFit
-from lassovae.var._runs import fit_pooled
+from lassovae.var._pooled import fit_pooled
 
 logger = logging.getLogger("lassovae")
 
@@ -81,17 +81,6 @@ def suggested_lam(num_rows: int, order: int, num_nodes: int) -> float:
     if min(num_rows, order, num_nodes) < 1:
         raise InputError(f"num_rows={num_rows}, order={order} and num_nodes={num_nodes} must be at least 1")
     return 0.25 * math.sqrt(math.log(max(order * num_nodes, 2)) / num_rows) / num_nodes
-
-
-def regression(
-    runs: Sequence[NDArray[np.float64]], means: Sequence[NDArray[np.float64]], order: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lagged design (rows, lags * nodes) and targets (rows, nodes) of runs with given means."""
-    centred = [z - mean for z, mean in zip(runs, means, strict=True)]
-    design = [
-        np.concatenate([z[order - 1 - k : len(z) - 1 - k] for k in range(order)], axis=1) for z in centred
-    ]
-    return np.concatenate(design), np.concatenate([z[order:] for z in centred])
 
 
 def _matrix(fit: VARFit) -> NDArray[np.float64]:

@@ -5,12 +5,14 @@ Axes here: runs, time, nodes. Column lag * nodes + source of the design holds th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from numpy.typing import NDArray
 
 from lassovae._errors import InputError
 
@@ -89,3 +91,14 @@ def valid_rows(valid: jax.Array, order: int) -> jax.Array:
     for k in range(1, order + 1):
         rows = rows & valid[:, order - k : time - k]
     return rows
+
+
+def regression(
+    runs: Sequence[NDArray[np.float64]], means: Sequence[NDArray[np.float64]], order: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lagged design (rows, lags * nodes) and targets (rows, nodes) of runs with given means."""
+    centred = [z - mean for z, mean in zip(runs, means, strict=True)]
+    design = [
+        np.concatenate([z[order - 1 - k : len(z) - 1 - k] for k in range(order)], axis=1) for z in centred
+    ]
+    return np.concatenate(design), np.concatenate([z[order:] for z in centred])

@@ -84,41 +84,29 @@ def fit_series(
     lam: ArrayLike,
     *,
     source_mask: jax.Array | None = None,
-    pool: bool = False,
     max_active: int | None = None,
     staged: bool = True,
 ) -> VARFit:
-    """Fit centred series: one VAR a run, or with `pool` one VAR for all of them.
+    """Fit centred series, one VAR a run.
 
     Args:
         series: from `centre`, runs of one (padded) length.
         order: number of lags.
         lam: () l1 strength.
         source_mask: (nodes,) bool, sources that may have coefficients.
-        pool: stack the rows of all runs into one regression; no row reaches across two runs.
         max_active, staged: as in `solve_lasso_designs`.
 
     Returns:
-        VARFit with a leading runs axis, of length 1 when pooled.
+        VARFit with a leading runs axis.
     """
-    scale = series.scale
-    if pool:
-        frames = series.valid.sum(axis=1)
-        scale = jnp.sqrt((frames * jnp.square(scale)).sum(keepdims=True) / frames.sum())
-    divisor = jnp.where(scale > 0, scale, 1)
+    divisor = jnp.where(series.scale > 0, series.scale, 1)
     scaled = series.centred / divisor[:, None, None]
     design, targets = lagged(scaled, order), scaled[:, order:]
     rows = valid_rows(series.valid, order)
     if source_mask is not None:
         design = design * jnp.tile(source_mask.astype(design.dtype), order)
-    mean = series.mean
-    if pool:
-        design, targets = design.reshape(1, -1, design.shape[2]), targets.reshape(1, -1, targets.shape[2])
-        rows = rows.reshape(1, -1)
-        frames = series.valid.sum(axis=1)
-        mean = (mean * frames[:, None]).sum(axis=0, keepdims=True) / frames.sum()
     coef, status, gap = fit_regressions(design, targets, rows, lam, order, max_active, staged)
-    return VARFit(coef, mean, scale, status, gap)
+    return VARFit(coef, series.mean, series.scale, status, gap)
 
 
 def fit_var(

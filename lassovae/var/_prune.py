@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from lassovae._errors import InputError
-from lassovae.var._choose import regression
+from lassovae.var._design import regression
 from lassovae.var._fit import VARFit
 
 

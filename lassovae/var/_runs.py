@@ -43,38 +43,32 @@ def pad_runs(list_of_latents: Sequence[ArrayLike]) -> tuple[jax.Array, jax.Array
     return jnp.asarray(padded), jnp.asarray(valid)
 
 
-def _check_lam(lam: float) -> None:
+def check_lam(lam: float) -> None:
     if isinstance(lam, str) or not lam >= 0:
         raise InputError(f"lam={lam} must be at least 0 and not NaN")
 
 
-def _with_growing_capacity(
-    latents: jax.Array, valid: jax.Array, order: int, lam: float, pool: bool, num_devices: int = 1
-) -> VARFit:
+def with_growing_capacity(fit: Callable[..., VARFit], rank: int, capacities: tuple[int, ...]) -> VARFit:
     """Fit with few slots first: memory grows with their square, and at useful strengths few are needed."""
-    num_rows = (latents.shape[1] - order) * (latents.shape[0] if pool else 1)
-    rank = min(num_rows, order * latents.shape[2])
-    for capacity in (*(size for size in CAPACITIES if size < rank), rank):
-        fit = _fit_padded(
-            latents, valid, lam, order=order, pool=pool, max_active=capacity, num_devices=num_devices
-        )
-        if not (np.asarray(fit.status) == Status.MAX_ACTIVE).any():
+    for capacity in (*(size for size in capacities if size < rank), rank):
+        fitted = fit(max_active=capacity)
+        if not (np.asarray(fitted.status) == Status.MAX_ACTIVE).any():
             break
-    return fit
+    return fitted
 
 
-def _fit_padded_impl(latents, valid, lam, *, order, pool, max_active):
-    return fit_series(centre(latents, valid), order, lam, pool=pool, max_active=max_active)
+def _fit_padded_impl(latents, valid, lam, *, order, max_active):
+    return fit_series(centre(latents, valid), order, lam, max_active=max_active)
 
 
 @cache
-def _program(order: int, pool: bool, max_active: int, num_devices: int) -> Callable[..., VARFit]:
+def _program(order: int, max_active: int, num_devices: int) -> Callable[..., VARFit]:
     """Compiled once; on the first call, because the device is asked for.
 
     Devices share the runs of a call, each walks its own: in a program partitioned by XLA the loops of all would
     wait for each other at every event.
     """
-    fit = partial(_fit_padded_impl, order=order, pool=pool, max_active=max_active)
+    fit = partial(_fit_padded_impl, order=order, max_active=max_active)
     if num_devices > 1:
         mesh = Mesh(np.asarray(jax.local_devices()[:num_devices]), ("runs",))
         runs, same = PartitionSpec("runs"), PartitionSpec()
@@ -82,8 +76,8 @@ def _program(order: int, pool: bool, max_active: int, num_devices: int) -> Calla
     return jax.jit(fit, compiler_options=quicker())
 
 
-def _fit_padded(latents, valid, lam, *, order, pool, max_active, num_devices=1):
-    return _program(order, pool, max_active, num_devices)(latents, valid, jnp.asarray(lam, latents.dtype))
+def _fit_padded(latents, valid, lam, *, order, num_devices, max_active):
+    return _program(order, max_active, num_devices)(latents, valid, jnp.asarray(lam, latents.dtype))
 
 
 def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VARFit:
@@ -108,7 +102,7 @@ def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VA
     """
     for index, z in enumerate(list_of_latents):
         check_length(len(np.asarray(z)), order, f"run {index}")
-    _check_lam(lam)
+    check_lam(lam)
     latents, valid = pad_runs(list_of_latents)
     num_runs, _, num_nodes = latents.shape
     a_run = 24 * order * num_nodes * (num_nodes + latents.shape[1])
@@ -120,32 +114,10 @@ def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VA
     missing = num_calls * per_call - num_runs  # repeat the last run so that every call has the same shape
     latents = jnp.concatenate([latents, jnp.repeat(latents[-1:], missing, axis=0)])
     valid = jnp.concatenate([valid, jnp.repeat(valid[-1:], missing, axis=0)])
-    fits = [
-        _with_growing_capacity(
-            latents[i : i + per_call],
-            valid[i : i + per_call],
-            order,
-            lam,
-            pool=False,
-            num_devices=num_devices,
-        )
-        for i in range(0, num_runs, per_call)
-    ]
+    rank = min(latents.shape[1] - order, order * num_nodes)
+    fits = []
+    for i in range(0, num_runs, per_call):
+        some = latents[i : i + per_call], valid[i : i + per_call], lam
+        fit = partial(_fit_padded, *some, order=order, num_devices=num_devices)
+        fits.append(with_growing_capacity(fit, rank, CAPACITIES))
     return jax.tree.map(lambda *parts: jnp.concatenate(parts)[:num_runs], *fits)
-
-
-def fit_pooled(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VARFit:
-    """One VAR for several runs together: each centred by itself, rows stacked, none across two runs.
-
-    Args, Raises:
-        As `fit_runs`.
-
-    Returns:
-        VARFit without a runs axis; `mean` is the average over all frames, `scale` the pooled one.
-    """
-    for index, z in enumerate(list_of_latents):
-        check_length(len(np.asarray(z)), order, f"run {index}")
-    _check_lam(lam)
-    latents, valid = pad_runs(list_of_latents)
-    fit = _with_growing_capacity(latents, valid, order, lam, pool=True)
-    return jax.tree.map(lambda x: x[0], fit)

@@ -11,7 +11,7 @@ import var_references as ref
 from var_references import FRAMES, NODES, ORDER
 
 import lassovae.var._runs as runs_module
-from lassovae.var import fit_pooled, fit_runs, fit_var
+from lassovae.var import fit_runs, fit_var
 
 LAM = 0.02
 LENGTHS = (FRAMES, 31, 40, 6, FRAMES)
@@ -123,34 +123,9 @@ def test_more_than_64_nonzeros_a_target(x64, calls, monkeypatch):
         assert (np.abs(slope) <= level + 1e-12).all()
 
 
-def test_pooled_equals_stacked_rows(x64, runs):
-    """Each run centred by itself, one scale, no row across two runs."""
-    fit = fit_pooled(runs, ORDER, LAM)
-    flats = [ref.centred(z)[0] for z in runs]
-    scale = np.concatenate(flats).std()  # of values whose mean is zero a run
-    X, Y = (np.concatenate(p) for p in zip(*(ref.rows_of(f / scale, ORDER) for f in flats), strict=True))
-    assert len(X) == sum(LENGTHS) - ORDER * len(runs)
-    coef = ref.fit_rows(X, Y, ORDER, LAM)
-    assert np.count_nonzero(coef) >= 3
-    np.testing.assert_allclose(fit.coef, coef, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(fit.scale, scale, rtol=1e-12)
-    np.testing.assert_allclose(fit.mean, np.concatenate(runs).mean(axis=0), rtol=0, atol=1e-12)
-    glued = ref.fit(np.concatenate(runs), ORDER, LAM)[0]  # rows across seams, one centring for all
-    assert np.abs(fit.coef - glued).max() > 0.01
-
-
-def test_pooling_does_not_see_the_level_of_a_run(x64, runs):
-    """Runs at different baselines: the offsets between them must not look like dynamics."""
-    lifted = [z + 50.0 * i for i, z in enumerate(runs)]
-    a, b = fit_pooled(runs, ORDER, LAM), fit_pooled(lifted, ORDER, LAM)
-    np.testing.assert_allclose(a.coef, b.coef, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(a.scale, b.scale, rtol=1e-11)
-
-
 def test_maps_are_accepted(x64, runs):
     maps = [z.reshape(-1, 2, 2) for z in runs]
-    for fitter in (fit_runs, fit_pooled):
-        jax.tree.map(np.testing.assert_array_equal, fitter(maps, ORDER, LAM), fitter(runs, ORDER, LAM))
+    jax.tree.map(np.testing.assert_array_equal, fit_runs(maps, ORDER, LAM), fit_runs(runs, ORDER, LAM))
 
 
 SEVERAL_DEVICES = """

@@ -1,0 +1,85 @@
+"""One VAR for all runs of a condition, from a regression of thousands of rows folded to as many as it has columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from numpy.typing import NDArray
+
+from lassovae._numerics import quicker
+from lassovae.var._design import centre, check_length, regression
+from lassovae.var._fit import VARFit, fit_regressions
+from lassovae.var._runs import CAPACITIES, check_lam, pad_runs, with_growing_capacity
+
+
+def folded(
+    design: NDArray[np.float64], targets: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A regression of no more rows than columns whose lassos, with the mean loss, are the same ones.
+
+    With [X Y] = Q R, Q orthonormal, ||Y - X B|| = ||R_Y - R_X B|| for every B: all norms and correlations stay, and
+    unlike the Gram matrix R does not square the condition number. The homotopy passes over the rows at every event.
+
+    Args:
+        design: (rows, predictors).
+        targets: (rows, targets).
+
+    Returns:
+        (m, predictors) and (m, targets), m = min(rows, predictors + targets), times sqrt(m / rows) so that a mean
+        over m rows is the mean over all.
+    """
+    both = np.concatenate([design, targets], axis=1)
+    rows, columns = both.shape
+    if rows > columns:
+        both = np.linalg.qr(both, mode="r") * np.sqrt(columns / rows)
+    return both[:, : design.shape[1]], both[:, design.shape[1] :]
+
+
+@cache
+def _program(order: int, max_active: int) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
+    return jax.jit(partial(fit_regressions, order=order, max_active=max_active), compiler_options=quicker())
+
+
+def fit_pooled(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VARFit:
+    """One VAR for several runs together: each centred by itself, rows stacked, none across two runs.
+
+    Args, Raises:
+        As `fit_runs`.
+
+    Returns:
+        VARFit without a runs axis; `mean` is the average over all frames, `scale` the pooled one.
+
+    Complexity:
+        One QR factorisation of (all frames) x ((lags + 1) x nodes) in float64 by LAPACK; what follows does not
+        depend on the number of frames.
+    """
+    for index, z in enumerate(list_of_latents):
+        check_length(len(np.asarray(z)), order, f"run {index}")
+    check_lam(lam)
+    latents, valid = pad_runs(list_of_latents)
+    series = centre(latents, valid)
+    frames = np.asarray(valid).sum(axis=1)
+    scale = np.sqrt((frames * np.square(series.scale, dtype=np.float64)).sum() / frames.sum())
+    mean = (series.mean * frames[:, None]).sum(axis=0) / frames.sum()
+    divisor = scale if scale > 0 else 1
+    runs = [
+        np.asarray(z[:count], np.float64) / divisor
+        for z, count in zip(series.centred, frames.tolist(), strict=True)
+    ]
+    rows = [
+        x.astype(latents.dtype)[None] for x in folded(*regression(runs, [np.zeros(1)] * len(runs), order))
+    ]
+    counts = np.ones(rows[0].shape[:2], bool)
+
+    def fit(max_active: int) -> VARFit:
+        coef, status, gap = _program(order, max_active)(*rows, counts, jnp.asarray(lam, latents.dtype))
+        return VARFit(coef[0], mean, jnp.asarray(scale, latents.dtype), status[0], gap[0])
+
+    return with_growing_capacity(
+        fit, min(rows[0].shape[1:]), CAPACITIES[1:]
+    )  # many rows bear many coefficients
