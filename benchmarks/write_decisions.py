@@ -1,7 +1,8 @@
-"""Write the tables of docs/decisions/*.md from docs/evidence/*.csv, means and 95 % intervals over seeds.
+"""Write the tables of docs/*.md and docs/decisions/*.md from docs/evidence/*.csv, means and 95 % intervals over seeds.
 
     python benchmarks/evidence.py --out results/evidence && cp results/evidence/tables/*.csv docs/evidence/
     python benchmarks/decisions.py --out results/decisions && cp results/decisions/tables/*.csv docs/evidence/
+    python examples/reproduction.py && cp results/reproduction/quarter/tables/*.csv docs/evidence/
     python benchmarks/write_decisions.py
 
 A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; `tests/test_tables.py` holds that it is up to date.
@@ -17,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 EVIDENCE = ROOT / "docs" / "evidence"
+PAGES = ("findings", "reproduction")  # in docs itself
 Row = Mapping[str, str]
 NAMES = {
     "drivers": "drivers",
@@ -46,9 +48,10 @@ class Table:
     Attributes:
         file: stem of the CSV.
         keys: columns that name a row.
-        values: columns with a mean, beside which "<name> +-" holds its interval.
+        values: columns with a mean, beside which "<name> +-" or "<name>_ci" may hold its interval.
         where: rows to show.
         names: column -> heading, where NAMES has none.
+        times: column -> factor.
     """
 
     file: str
@@ -56,6 +59,7 @@ class Table:
     values: tuple[str, ...]
     where: Callable[[Row], bool] = lambda row: True
     names: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
 
 
 def _recommended(row: Row) -> bool:
@@ -150,11 +154,65 @@ TABLES = {
     ),
     "lam_scale": Table("lam_scale", ("variant",), ("nonzeros", "r_var")),
     "scaling": Table("scaling", ("variant",), ("nonzeros", "r_var_held_out", "shuffled")),
+    "table_2": Table(
+        "table_2",
+        ("lam", "mode"),
+        (
+            "l_rec",
+            "paper_l_rec",
+            "l_rec_forecast",
+            "r_var_window",
+            "paper_r_var",
+            "r_var_run",
+            "r_var_held_out",
+            "nonzeros",
+        ),
+        names={
+            "l_rec": "1000 L_rec",
+            "paper_l_rec": "paper",
+            "l_rec_forecast": "of forecast",
+            "paper_r_var": "paper",
+        },
+        times={"l_rec": 1000, "paper_l_rec": 1000, "l_rec_forecast": 1000},
+    ),
+    "order": Table(
+        "order",
+        ("lam", "first", "second"),
+        ("l_rec", "l_rec_forecast", "r_var_window", "r_var_run", "r_var_held_out"),
+        names={"l_rec": "1000 L_rec", "l_rec_forecast": "of forecast"},
+        times={"l_rec": 1000, "l_rec_forecast": 1000},
+    ),
+    "table_1": Table("table_1", ("lam", "model", "kind"), ("significant", "median_pvalue")),
+    "skip": Table(
+        "skip",
+        ("model",),
+        ("l_rec_mean", "latent_snr_mean"),
+        names={"l_rec_mean": "1000 L_rec", "latent_snr_mean": "latent signal to noise"},
+        times={"l_rec_mean": 1000},
+    ),
+    "recovered": Table(
+        "recovered",
+        ("lam", "model", "fits"),
+        (
+            "drivers_a",
+            "drivers_b",
+            "difference",
+            "edges_a",
+            "edges_b",
+            "driver_map",
+            "difference_map",
+            "localisation",
+            "gini",
+            "node_cell_correlation",
+        ),
+        names={"drivers_a": "drivers F", "drivers_b": "N", "edges_a": "edges F", "edges_b": "N"},
+    ),
 }
 
 
-def _cell(mean: str, half: str) -> str:
-    value, width = float(mean), float(half)
+def _cell(row: Row, name: str, times: float) -> str:
+    value = times * float(row[name])
+    width = times * float(row.get(f"{name} +-", row.get(f"{name}_ci", "nan")))
     if math.isnan(value):
         return "–"
     digits = 2 if abs(value) > 1 else 3
@@ -174,7 +232,7 @@ def made(table: Table) -> list[str]:
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
         cells = [row[k].replace("_", " ") for k in table.keys]
-        cells += [_cell(row[v], row[f"{v} +-"]) for v in table.values]
+        cells += [_cell(row, v, table.times.get(v, 1)) for v in table.values]
         lines.append("| " + " | ".join(cells) + " |")
     seeds = sorted({row["seeds"] for row in rows})
     number = "1 seed" if seeds == ["1"] else f"{' or '.join(seeds)} seeds"
@@ -194,7 +252,9 @@ def with_tables(text: str) -> str:
 
 def files() -> list[Path]:
     """Pages that may hold tables."""
-    return sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    return sorted((ROOT / "docs" / "decisions").glob("*.md")) + [
+        ROOT / "docs" / f"{name}.md" for name in PAGES
+    ]
 
 
 def main() -> None:

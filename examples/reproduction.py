@@ -13,7 +13,7 @@ four times weaker penalty, so that the paper's numbers beside it are to be read 
                   holds, and how surely
     table_1.csv   the six comparisons of halves: how many seeds call them significant
     skip.csv      L_rec and latent signal to noise with and without the skip connection
-    truth.csv     what the paper could not measure: drivers, edges and difference found, with intervals over seeds
+    recovered.csv what the paper could not measure: drivers, edges and difference found, with intervals over seeds
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def summarise(folders: dict[int, Path]) -> dict[str, list[Row]]:
         "order": order(ablation),
         "table_1": table_1(of_all("group_tests")),
         "skip": averaged(of_all("skip_connection"), ("model",), ("l_rec_mean", "latent_snr_mean")),
-        "truth": averaged(of_all("truth_recovery"), ("model", "fits", "lam"), TRUTH),
+        "recovered": averaged(of_all("truth_recovery"), ("model", "fits", "lam"), TRUTH),
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -27,6 +29,8 @@ def power_of_two(x: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array
 def quicker() -> dict[str, int] | None:
     """Compiler options for a program of many small kernels: LLVM's last pass costs a fifth of the compile time.
 
-    On CPU the programs of this library run as fast without it (docs/performance.md).
+    On CPU the programs of this library run as fast without it (docs/performance.md). A level in XLA_FLAGS is the
+    user's own choice, and stays.
     """
-    return {"xla_backend_optimization_level": 2} if jax.default_backend() == "cpu" else None
+    chosen = "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", "")
+    return {"xla_backend_optimization_level": 2} if jax.default_backend() == "cpu" and not chosen else None

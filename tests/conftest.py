@@ -13,22 +13,14 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 from collections.abc import Iterator
 from pathlib import Path
 
-import jaxlib.version
 import numpy as np
 import pytest
+from compile_flags import FOR_USERS, XLA_FLAGS
 
-# Programs of tests are run once: what counts is how quickly they are compiled, and so takes a third of the time.
-# `make doctest` and `make smoke` are compiled as for users; what the library itself compiles (fits to runs, training
-# steps) asks for its own level anywhere. XLA ends the process at a flag that it does not know.
-FOR_USERS: dict[str, int | bool] = {"xla_backend_optimization_level": 3}
-FOR_TESTS: dict[str, int | bool] = {"xla_backend_optimization_level": 0}
-if jaxlib.version.__version_info__ < (0, 11):
-    FOR_USERS["xla_cpu_use_fusion_emitters"] = True
-    FOR_TESTS["xla_cpu_use_fusion_emitters"] = False
-flags = " ".join(f"--{name}={str(value).lower()}" for name, value in FOR_TESTS.items())
-os.environ.setdefault("XLA_FLAGS", flags)  # read when JAX first computes
+# Programs of tests are run once: compiled quickly, in a third of the time. Doctests are compiled as for users.
+os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)  # read when JAX first computes
 
-import jax  # noqa: E402
+import jax
 
 # They have single tests that take a minute or more: begun last, they would be waited for (`make test` keeps the order).
 LONGEST = ("test_example.py", "test_training_devices.py")

@@ -116,7 +116,7 @@ def test_the_other_tables(summary):
     assert (halves["seeds"], halves["significant"], halves["median_pvalue"]) == (3, 2, 0.03)
     (skip,) = summary["skip"]
     assert (skip["model"], skip["l_rec_mean"]) == ("no_skip", 2.0)
-    (truth,) = summary["truth"]
+    (truth,) = summary["recovered"]
     assert truth["fits"] == "pooled, both"
     assert truth["seeds"] == 2  # with every number
     assert (truth["edges_a"], truth["difference"]) == (0.25, 0.5)  # a seed that has none is left out
