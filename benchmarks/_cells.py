@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from _studies import (
     ENCODERS,
@@ -9,6 +11,7 @@ from _studies import (
     LAM,
     ORDER,
     PRUNE,
+    REGISTERED,
     SOFT,
     STUDY,
     SURROGATES,
@@ -46,7 +49,8 @@ def unseen(kind: str, name: str, seed: int) -> Row:
 def found(kind: str, name: str, seed: int) -> Row:
     """One cell of truth.csv."""
     study = lassovae.data.simulate_study(seed, **STUDY | KINDS[kind])
-    latents, model = encoded(name, study, seed)
+    pre = dataclasses.replace(SOFT.preprocess, registration="rigid" if kind == REGISTERED else "none")
+    latents, model = encoded(name, study, seed, pre)
     nodes = following_nodes(latents, study.truth.traces)
     row: Row = {"r_var_held_out": held_out(latents, nodes.node[nodes.kept])[0]}
     for fits, threshold in PRUNE.items():

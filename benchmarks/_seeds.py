@@ -41,6 +41,14 @@ def cached(path: Path, compute: Callable[[], Row]) -> Row:
     return dict(json.loads(path.read_text()))
 
 
+def averaged(of_kinds: list[list[Row]]) -> list[Row]:
+    """Seed by seed, the mean over kinds of study."""
+    return [
+        {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        for rows in zip(*of_kinds, strict=True)
+    ]
+
+
 def summary(key: Row, rows: list[Row]) -> Row:
     """Means with intervals over seeds; "seeds" counts those in which nothing is undefined that others define."""
     defined = [name for name in rows[0] if any(np.isfinite(r[name]) for r in rows)]

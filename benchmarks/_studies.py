@@ -15,6 +15,7 @@ from lassovae.var import VARFit, fit_pooled, fit_runs, predict, prune, suggested
 
 Latents = list[np.ndarray]
 STUDY = {"num_runs": 8, "frames": 320, "frame_shape": (64, 96), "num_cells": 30, "block_size": 2}
+REGISTERED = "motion, registered"  # the kind of study whose frames are moved back before anything else
 KINDS: dict[str, Row] = {  # what differs from the simulation's defaults
     "moderate noise": {},
     "15 photons": {"photons": 15.0},
@@ -26,8 +27,10 @@ KINDS: dict[str, Row] = {  # what differs from the simulation's defaults
     "15 cells": {"num_cells": 15},
     "overlapping cells": {"num_cells": 45, "separation_px": 6.0},
     "motion of 1 pixel": {"motion_px": 1.0},
+    REGISTERED: {"motion_px": 1.0},
     "strong neuropil": {"neuropil": 0.06},
 }
+NOISES = ("15 photons", "30 photons", "moderate noise", "300 photons")
 SOFT = lassovae.Config.recommended()
 ENCODERS: dict[str, lassovae.Config | None] = {
     "traces": None,
@@ -37,6 +40,7 @@ ENCODERS: dict[str, lassovae.Config | None] = {
     "soft_roi sequential": SOFT.replace(mode="sequential"),
     "soft_roi embedded": SOFT.replace(mode="embedded"),
     "soft_roi end_to_end": SOFT,
+    "soft_roi end_to_end + forecast term": SOFT.replace(forecast_weight=3e-4),
     "convolutional sequential": lassovae.Config(mode="sequential", channels=16),
     "convolutional end_to_end": lassovae.Config(channels=16),
 }
@@ -55,14 +59,16 @@ CHOOSING = (*JUDGED, "half the frames", "twice the frames")
 TRIED = 2.0 ** np.arange(4, -3, -1)  # strengths, as multiples of the suggested one
 
 
-def encoded(name: str, study: lassovae.data.Study, seed: int) -> tuple[Latents, lassovae.Model | None]:
+def encoded(
+    name: str, study: lassovae.data.Study, seed: int, pre: lassovae.Preprocess = SOFT.preprocess
+) -> tuple[Latents, lassovae.Model | None]:
     """Latents (time, rows, columns) of every run, and the model where there is one."""
     config = ENCODERS[name]
     if name == "traces" and study.truth is not None:
         return [np.asarray(trace, np.float32)[:, None] for trace in study.truth.traces], None
-    prepared = lassovae.data.prepare(study, SOFT.preprocess)
+    prepared = lassovae.data.prepare(study, pre)
     if config is not None:
-        model = lassovae.fit(study, config.replace(seed=seed), show_progress=False)
+        model = lassovae.fit(study, config.replace(seed=seed, preprocess=pre), show_progress=False)
         return [lassovae.encode_run(model, frames)[0] for frames in prepared.frames], model
     relative = [(x / prepared.mean_frame - 1).reshape(len(x), -1) for x in prepared.frames]
     centred = np.concatenate([x - x.mean(axis=0) for x in relative]).astype(np.float64)

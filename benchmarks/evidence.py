@@ -7,7 +7,7 @@ Every cell of every table is computed once and kept in OUT/cache, under a name t
 the code), so that a call that was stopped goes on. Tables with 95 % intervals over seeds (Student's t), in OUT/tables:
 
     truth.csv       drivers, edges, difference of conditions, maps and predictability, a row a kind of study and encoder
-    against.csv     the same less what block means find with the same kind of fits, paired by seed
+    against.csv     the same less what block means find with the same kind of fits, paired by seed; and means over kinds
     unseen.csv      forecasts of frames that neither the encoder nor the VAR was trained on
     choosing.csv    the l1 strength that each criterion chooses, beside the one that finds most
     orders.csv      the same for the number of lags
@@ -28,8 +28,8 @@ from typing import Literal
 
 import tyro
 from _cells import assigned, chosen, found, nothing, ordered, unseen
-from _seeds import Row, cached, name_of, summary
-from _studies import CHOOSING, ENCODERS, FOR_SLOW, JUDGED, KINDS, PRUNE, SLOW, STUDY, TRIED
+from _seeds import Row, averaged, cached, name_of, summary
+from _studies import CHOOSING, ENCODERS, FOR_SLOW, JUDGED, KINDS, NOISES, PRUNE, SLOW, STUDY, TRIED
 
 import lassovae
 
@@ -68,6 +68,7 @@ def main() -> None:
 
     if "truth" in arguments.only:
         tables |= {"truth": [], "against": []}
+        gains: dict[tuple[str, str], dict[str, list[Row]]] = {}  # (encoder, fits) -> study -> a row a seed
         for kind in KINDS:
             of_kind = {
                 name: cells("truth", f"{kind}, {name}", lambda seed, k=kind, n=name: found(k, n, seed))
@@ -91,6 +92,12 @@ def main() -> None:
                 differences = [{k: a[k] - b[k] for k in a} for a, b in zip(rows, base, strict=True)]
                 if name != "block_mean":
                     tables["against"].append(summary(key, differences))
+                    gains.setdefault((name, fits), {})[kind] = differences
+        for (name, fits), of_kinds in gains.items():  # intervals over seeds of what all kinds say together
+            for title, kinds in (("all four noise levels", NOISES), ("all kinds", tuple(KINDS))):
+                if set(kinds) <= set(of_kinds):
+                    key = {"study": title, "encoder": name, "fits": fits}
+                    tables["against"].append(summary(key, averaged([of_kinds[k] for k in kinds])))
     both = ("block_mean", "soft_roi end_to_end")
     for what, compute, kinds, names in (
         ("unseen", unseen, JUDGED[:1], [n for n, config in ENCODERS.items() if config is not None]),

@@ -76,11 +76,15 @@ TRAINED = (
     "node_cell_correlation",
     "alive",
 )
-NULLS = tuple(
-    f"{null}, {where}, cells"
-    for where in ("runs", "condition above chance")
-    for null in ("as it is", "shuffled", "random phases", "no coupling")
-)
+CRITERIA = ("suggested", "held_out", "aic", "bic", "ebic")
+NULLS = ("as it is", "shuffled", "random phases", "no coupling")
+
+
+def _of_nulls(where: str) -> Table:
+    values = tuple(f"{null}, {where}" for null in NULLS)
+    return Table("nulls", ("study", "encoder"), values, names=dict(zip(values, NULLS, strict=True)))
+
+
 TABLES = {
     "moderate": Table(
         "truth",
@@ -105,6 +109,14 @@ TABLES = {
     "against": Table(
         "against", ("study",), (*FOUND, "driver_map", "difference_map", "r_var_held_out"), _recommended
     ),
+    "motion": Table(
+        "truth",
+        ("study", "encoder"),
+        (*FOUND, "driver_map", "node_cell_correlation", "r_var_held_out"),
+        lambda row: (
+            row["fits"] == "pruned" and row["study"].startswith("motion") and row["encoder"] != "traces"
+        ),
+    ),
     "pruned": Table(
         "truth",
         ("study", "fits"),
@@ -114,17 +126,20 @@ TABLES = {
     "choosing": Table(
         "choosing",
         ("study", "encoder"),
-        (
-            "best",
-            "suggested",
-            "held_out",
-            "aic",
-            "bic",
-            "ebic",
-            "best_score",
-            "suggested_score",
-            "held_out_score",
-        ),
+        ("best / suggested", *(f"{c}, octaves from best" for c in CRITERIA)),
+        names={f"{c}, octaves from best": c.replace("_", " ") for c in CRITERIA},
+    ),
+    "scores": Table(
+        "choosing",
+        ("study", "encoder"),
+        ("best score", *(f"{c}, score" for c in CRITERIA)),
+        names={"best score": "best"} | {f"{c}, score": c.replace("_", " ") for c in CRITERIA},
+    ),
+    "strengths": Table(
+        "choosing",
+        ("study", "encoder"),
+        tuple(f"score at {2.0**k:g} x suggested" for k in range(4, -3, -1)),
+        names={f"score at {2.0**k:g} x suggested": f"{2.0**k:g} ×" for k in range(4, -3, -1)},
     ),
     "orders": Table(
         "orders",
@@ -136,12 +151,10 @@ TABLES = {
         ("encoder",),
         tuple(f"{what}, {how}" for what in FOUND for how in ("by place", "by what it follows")),
     ),
-    "nulls": Table("nulls", ("study", "encoder"), NULLS),
-    "nulls_held_out": Table(
-        "nulls",
-        ("study", "encoder"),
-        tuple(f"{null}, held out" for null in ("as it is", "shuffled", "random phases", "no coupling")),
-    ),
+    "nulls_runs": _of_nulls("runs"),
+    "nulls_condition": _of_nulls("condition"),
+    "nulls": _of_nulls("condition above chance"),
+    "nulls_held_out": _of_nulls("held out"),
     "steps": Table("steps", ("variant",), TRAINED[:-1]),
     "window": Table("window", ("variant",), TRAINED[:-1]),
     "centring": Table("centring", ("variant",), TRAINED),

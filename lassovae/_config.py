@@ -30,6 +30,8 @@ class Preprocess:
         downscale: integer factor by which each side shrinks after the crop. The paper: 4.
         downscale_method: "nearest" (the paper: one pixel of each block) or "mean" (all of them; the shot noise
             of a block of b pixels falls by sqrt(b)).
+        registration: "rigid" moves every frame back onto the study's mean frame, by fractions of a pixel after the
+            downscale; "none" trusts that the tissue held still, or was made to (docs/decisions/motion.md).
         scaling: "max" divides by the largest pixel of the study; "percentile" divides by `percentile` of it and
             clips at 1, so that a few bright pixels of a noisy recording do not set the scale.
         percentile: in (50, 100], used by scaling="percentile".
@@ -40,12 +42,14 @@ class Preprocess:
     crop: tuple[int, int] | None = None
     downscale: int = 1
     downscale_method: Literal["nearest", "mean"] = "nearest"
+    registration: Literal["none", "rigid"] = "none"
     scaling: Literal["max", "percentile"] = "max"
     percentile: float = 99.9
     mean_frame_floor: float = 0.0
 
     def __post_init__(self) -> None:
         _require_choice("downscale_method", self.downscale_method, ("nearest", "mean"))
+        _require_choice("registration", self.registration, ("none", "rigid"))
         _require_choice("scaling", self.scaling, ("max", "percentile"))
         if self.crop is not None and (len(self.crop) != 2 or min(self.crop) < 1):
             raise InputError(f"crop={self.crop!r} must be (height, width) in pixels, both at least 1")

@@ -41,7 +41,7 @@ MAX_LINES = 400
 # `from lassovae import __version__` reads a constant set before the root imports anything: not an edge.
 CONSTANTS_OF_ROOT = frozenset({"__version__"})
 # Distributions of the base install that are imported under another name, and what one of them brings along.
-IMPORT_NAMES = {"orbax-checkpoint": {"orbax"}, "jax": {"jax", "jaxlib"}}
+IMPORT_NAMES = {"orbax-checkpoint": {"orbax"}, "jax": {"jax", "jaxlib"}, "scikit-image": {"skimage"}}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 
@@ -10,7 +11,10 @@ import numpy as np
 from lassovae._config import POOLINGS, Preprocess
 from lassovae._errors import InputError
 from lassovae.data._recording import Recording
+from lassovae.data._registration import register
 from lassovae.data._study import Study
+
+logger = logging.getLogger("lassovae")
 
 FRAMES_AT_A_TIME = 64
 SAMPLED_FRAMES = 2000  # of a study, evenly spread, where the percentile cannot be counted
@@ -167,7 +171,7 @@ def prepare(
     offset: float | None = None,
     mean_frame: np.ndarray | None = None,
 ) -> Prepared:
-    """Read, crop, downscale and scale every run of a study.
+    """Read, crop, downscale, register and scale every run of a study.
 
     Frames are clip((pixel - offset) / scale, 0, 1): offset is the study's smallest pixel where that is negative,
     else 0, and scale its largest pixel, or percentile, above the offset.
@@ -177,7 +181,8 @@ def prepare(
         pre: settings.
         scale, offset: those of a trained model, to treat new recordings as its own were; None measures them
             on this study, one pair for all runs so that runs stay comparable.
-        mean_frame: (height, width) after preprocessing, of a trained model; None measures it on this study.
+        mean_frame: (height, width) after preprocessing, of a trained model, onto which frames are registered if
+            they are; None measures it on this study.
 
     Returns:
         Prepared, held in memory as float32: 4 bytes x frames x height x width after downscaling.
@@ -197,6 +202,11 @@ def prepare(
         )
     runs = [_read(run.recording, run.name, pre) for run in study.runs]
     _require_change(runs, study.names)
+    if pre.registration == "rigid":
+        runs, shifts = register(runs, mean_frame)
+        for name, by in zip(study.names, shifts, strict=True):
+            far = np.abs(by).max(axis=0)
+            logger.info("run %s: frames moved by up to %.1f pixels down or up, %.1f sideways", name, *far)
     measured = _study_scale(runs, pre) if scale is None or offset is None else (scale, offset)
     scale, offset = measured[0] if scale is None else scale, measured[1] if offset is None else offset
     for i, run in enumerate(runs):  # replaces the stored run: the peak is one run above the result
