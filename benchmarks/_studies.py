@@ -50,12 +50,7 @@ ORDER, LAM = SOFT.order, SOFT.lam
 PRUNE = {"lasso": 0.0, "pruned": SOFT.prune}  # name of the fits -> smallest t-value that is kept
 UNIT_PENALTY = 0.2  # of a target whose variance is 1, as a share of it
 SURROGATES = 5  # copies with random phases whose strongest edge is what chance can do
-JUDGED = (
-    "moderate noise",
-    "15 photons",
-    "300 photons",
-)  # kinds in the tables of the l1 strength and of nothing
-CHOOSING = (*JUDGED, "half the frames", "twice the frames")
+JUDGED = ("moderate noise", "15 photons")  # kinds in the tables of the l1 strength and of nothing
 TRIED = 2.0 ** np.arange(4, -3, -1)  # strengths, as multiples of the suggested one
 
 

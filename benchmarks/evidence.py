@@ -29,7 +29,7 @@ from typing import Literal
 import tyro
 from _cells import assigned, chosen, found, nothing, ordered, unseen
 from _seeds import Row, averaged, cached, name_of, summary
-from _studies import CHOOSING, ENCODERS, FOR_SLOW, JUDGED, KINDS, NOISES, PRUNE, SLOW, STUDY, TRIED
+from _studies import ENCODERS, FOR_SLOW, JUDGED, KINDS, NOISES, PRUNE, SLOW, STUDY, TRIED
 
 import lassovae
 
@@ -101,10 +101,10 @@ def main() -> None:
     both = ("block_mean", "soft_roi end_to_end")
     for what, compute, kinds, names in (
         ("unseen", unseen, JUDGED[:1], [n for n, config in ENCODERS.items() if config is not None]),
-        ("choosing", chosen, CHOOSING, both),
+        ("choosing", chosen, JUDGED, both),
         ("orders", ordered, JUDGED[:1], both),
         ("assignment", assigned, JUDGED[:1], (*both, "convolutional end_to_end")),
-        ("nulls", nothing, JUDGED, both),
+        ("nulls", nothing, JUDGED[:1], both),
     ):
         if what in arguments.only:
             tables[what] = [

@@ -25,7 +25,8 @@ NAMES = {
     "edges": "edges",
     "difference": "F − N",
     "driver_map": "map of drivers",
-    "difference_map": "map of F − N",
+    "changed_map": "map of F − N",
+    "difference_map": "map of F − N, all pixels",
     "localisation": "localised",
     "gini": "Gini",
     "node_cell_correlation": "node–cell r",
@@ -92,7 +93,7 @@ TABLES = {
         (
             *FOUND,
             "driver_map",
-            "difference_map",
+            "changed_map",
             "localisation",
             "gini",
             "node_cell_correlation",
@@ -107,7 +108,7 @@ TABLES = {
         lambda row: _recommended(row) or (row["encoder"], row["fits"]) == ("block_mean", "lasso"),
     ),
     "against": Table(
-        "against", ("study",), (*FOUND, "driver_map", "difference_map", "r_var_held_out"), _recommended
+        "against", ("study",), (*FOUND, "driver_map", "changed_map", "r_var_held_out"), _recommended
     ),
     "motion": Table(
         "truth",
@@ -144,8 +145,9 @@ TABLES = {
     "orders": Table(
         "orders",
         ("encoder",),
-        tuple(f"{what}, p = {order}" for what in ("held out", "found") for order in (1, 2, 3, 5, 8)),
+        tuple(f"{what}, p = {order}" for what in ("held out", "found") for order in (1, 2, 5, 8)),
     ),
+    "unseen": Table("unseen", ("encoder",), ("r_var_held_out", "r_var_cells")),
     "assignment": Table(
         "assignment",
         ("encoder",),
@@ -213,7 +215,7 @@ TABLES = {
             "edges_a",
             "edges_b",
             "driver_map",
-            "difference_map",
+            "changed_map",
             "localisation",
             "gini",
             "node_cell_correlation",

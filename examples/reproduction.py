@@ -68,6 +68,7 @@ TRUTH = (
     "edges_a",
     "edges_b",
     "driver_map",
+    "changed_map",
     "difference_map",
     "localisation",
     "gini",
