@@ -83,8 +83,8 @@ SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
     "truth_recovery": (
         "How much of the truth was found",
         "Areas under the ROC curve (0.5 is chance): drivers by outflow, cells whose outgoing coupling differs by the "
-        "difference of outflow, edges, and pixels of coupled cells by the difference map; then the median correlation "
-        "of nodes with the cells they sit on.",
+        "difference of outflow, edges, drivers among the pixels of cells by the contribution maps, pixels of changed "
+        "cells among all by the difference map; then the median correlation of nodes with the cells they follow.",
         {
             "model": "model",
             "fits": "fits",
@@ -169,18 +169,25 @@ def summary(results: Results) -> str:
     return "\n".join([table["title"] + ", L_rec x 1000", *lines])
 
 
-def _found(results: Results, main: str) -> list[str]:
-    analysis = results[main][1]
+def _forecasts(title: str, analysis: Analysis) -> str:
     errors = analysis.errors
-    sentences = [
-        f"The end-to-end model forecasts its latents with in-sample R_var {errors.window.mean():.2f} in windows and "
+    return (
+        f"{title} forecasts its latents with in-sample R_var {errors.window.mean():.2f} in windows and "
         f"{errors.run.mean():.2f} in whole runs, {np.nanmean(errors.held_out):.2f} on the held-out last part of the "
         f"runs; on frames in random order {errors.shuffled_window.mean():.2f} and {errors.shuffled_run.mean():.2f}. "
-        f"Each target has {errors.nonzeros.mean():.2f} non-zero coefficients on average.",
+        f"Each target has {errors.nonzeros.mean():.2f} non-zero coefficients on average. "
         f"Decoding its forecasts gives {errors.forecast_reconstruction.mean() / errors.mean_frame.mean():.0%} of the "
         f"reconstruction error of the mean frame alone, {errors.mean_frame.mean():.2e}, most of which may be shot "
-        "noise (in sample: the coefficients were fitted to the same frames).",
-    ]
+        "noise (in sample: the coefficients were fitted to the same frames)."
+    )
+
+
+def _found(results: Results, main: str) -> list[str]:
+    analysis = results[main][1]
+    sentences = [_forecasts("The end-to-end model", analysis)]
+    if "recommended" in results:
+        title = "The recommended model, soft regions of interest trained end to end,"
+        sentences.append(_forecasts(title, results["recommended"][1]))
     sentences += [comparison_sentence(c) for c in analysis.comparisons or ()]
     if analysis.influence_result is not None:
         sentences.append(rank_sum_sentence(analysis.influence_result))
