@@ -2,7 +2,9 @@
 
 from lassovae.stats._cells import CellNodes, cell_nodes, following_nodes, node_of_cell
 from lassovae.stats._comparisons import Comparison, bonferroni, group_comparisons, holm
+from lassovae.stats._dissimilarity import swap_dissimilarity
 from lassovae.stats._influence import influence, influence_distances, influence_test
+from lassovae.stats._permutation import PermutationResult, permutation_test
 from lassovae.stats._rank_sum import RankSumResult
 from lassovae.stats._recovery import (
     auc,
@@ -34,6 +36,7 @@ __all__ = [
     "CellNodes",
     "Comparison",
     "Design",
+    "PermutationResult",
     "RankSumResult",
     "Recovery",
     "auc",
@@ -62,9 +65,11 @@ __all__ = [
     "node_cell_correlation",
     "node_of_cell",
     "order_sentence",
+    "permutation_test",
     "rank_sum_sentence",
     "recovery",
     "smallest_pvalue",
+    "swap_dissimilarity",
     "swap_errors",
     "swap_test",
 ]

@@ -1,0 +1,139 @@
+"""Do groups of runs differ: a permutation test whose units are blocks of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lassovae._errors import InputError
+from lassovae.stats._dissimilarity import Statistic, StatisticName, check_dissimilarity, prepared
+from lassovae.stats._rank_sum import check_labels, group_members
+from lassovae.stats._relabelling import Exchange, relabellings
+
+MOST_ENUMERATED = 100_000
+AT_A_TIME = 1024  # relabellings evaluated together
+ROUNDING = (
+    1e-12  # of the largest statistic: relabellings that split the runs alike are summed in another order
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationResult:
+    """What a permutation test found.
+
+    Attributes:
+        statistic: of the study.
+        pvalue: share of relabellings whose statistic is at least the study's; never 0.
+        null: (m,) the statistic of every relabelling (the study's own among them), or of those drawn (without it).
+        num_relabellings: different relabellings that the design allows.
+        exact: all of them were evaluated, not a sample.
+        smallest_pvalue: the smallest that this design and this number of relabellings can reach.
+        name: "anosim", "permanova" or "across_minus_within".
+        exchange: "free" (single runs), "whole" (whole blocks) or "within" (runs of a block).
+        groups: labels, in order of appearance.
+        num_units: runs or, where whole blocks are exchanged, blocks.
+    """
+
+    statistic: float
+    pvalue: float
+    null: NDArray[np.float64]
+    num_relabellings: int
+    exact: bool
+    smallest_pvalue: float
+    name: StatisticName
+    exchange: Exchange
+    groups: tuple[str, ...]
+    num_units: int
+
+
+def _evaluated(
+    statistic: Statistic, values: NDArray[np.float64], codes: NDArray[np.intp], num_groups: int
+) -> NDArray[np.float64]:
+    """The statistic of every row of codes (m, runs)."""
+    found = []
+    for start in range(0, len(codes), AT_A_TIME):
+        part = codes[start : start + AT_A_TIME]
+        member = (part[:, None, :] == np.arange(num_groups)[:, None]).astype(np.float64)
+        found.append(statistic(values, member))
+    return np.concatenate(found)
+
+
+def permutation_test(
+    dissimilarity: ArrayLike,
+    labels: Sequence[str],
+    *,
+    blocks: Sequence[Hashable] | None = None,
+    exchange: Exchange | None = None,
+    groups: Sequence[str] | None = None,
+    statistic: StatisticName = "anosim",
+    num_permutations: int = 9999,
+    seed: int = 0,
+) -> PermutationResult:
+    """Do groups of runs lie further apart than relabelled groups would?
+
+    Runs recorded together share what has nothing to do with their condition. If whole blocks carry a condition, only
+    whole blocks are exchangeable under the null hypothesis; exchanging single runs rejects a true one far too often.
+
+    Args:
+        dissimilarity: (runs, runs) symmetric, not negative, 0 on the diagonal: `swap_dissimilarity(delta)`,
+            `influence_distances`, or any other.
+        labels: the group of each run.
+        blocks: the block of each run; None: every run is exchangeable by itself.
+        exchange: "whole" blocks (the default where blocks are given), runs "within" their block, or "free".
+        groups: the labels to compare, runs of others are left out; None: all.
+        statistic: "anosim" (R, on ranks), "permanova" (pseudo-F, on squares) or "across_minus_within" (of means).
+        num_permutations: relabellings drawn where there are more than 100 000; fewer are all evaluated.
+        seed: of the relabellings drawn.
+
+    Returns:
+        PermutationResult. Its `smallest_pvalue` says whether the design could have reached significance at all.
+
+    Raises:
+        InputError: a dissimilarity that is none, a group unknown or of one run, a block that mixes labels, an argument
+            out of range.
+
+    References:
+        Clarke 1993 (ANOSIM); Anderson 2001 (PERMANOVA); Winkler et al. 2014 (exchangeability blocks); Phipson & Smyth
+        2010 (why a p-value is never 0).
+
+    Example:
+        >>> apart = [[0, 1, 5, 5], [1, 0, 5, 5], [5, 5, 0, 1], [5, 5, 1, 0]]
+        >>> result = permutation_test(apart, ["F", "F", "N", "N"])
+        >>> print(result.statistic, round(result.pvalue, 3), result.num_relabellings)
+        1.0 0.333 6
+    """
+    matrix = check_dissimilarity(dissimilarity)
+    names = [str(label) for label in check_labels(labels, len(matrix))]
+    wanted = list(dict.fromkeys(names if groups is None else [str(group) for group in groups]))
+    if blocks is not None and len(blocks) != len(names):
+        raise InputError(f"blocks has {len(blocks)} entries for {len(names)} labels: give one block a run")
+    kept = np.sort(np.concatenate([group_members(names, group) for group in wanted]))
+    if num_permutations < 1:
+        raise InputError(f"num_permutations={num_permutations} must be at least 1")
+    design, found_groups = relabellings(
+        [names[i] for i in kept], None if blocks is None else [blocks[i] for i in kept], exchange
+    )
+    compute, values = prepared(matrix[np.ix_(kept, kept)], statistic)
+    observed = float(_evaluated(compute, values, design.observed[None], len(found_groups))[0])
+    exact = design.number <= MOST_ENUMERATED
+    codes = design.every() if exact else design.drawn(num_permutations, np.random.default_rng(seed))
+    null = _evaluated(compute, values, codes, len(found_groups))
+    size = np.abs(null[np.isfinite(null)]).max(initial=0.0)
+    at_least = null >= observed - ROUNDING * size
+    more = 0 if exact else 1  # the study itself is among all relabellings, and counts beside those drawn
+    smallest = design.num_equivalent / design.number
+    return PermutationResult(
+        statistic=observed,
+        pvalue=float((at_least.sum() + more) / (len(null) + more)),
+        null=null,
+        num_relabellings=design.number,
+        exact=exact,
+        smallest_pvalue=smallest if exact else max(smallest, 1 / (num_permutations + 1)),
+        name=statistic,
+        exchange=design.exchange,
+        groups=found_groups,
+        num_units=sum(map(len, design.decks)),
+    )
