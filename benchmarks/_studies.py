@@ -50,6 +50,11 @@ ORDER, LAM = SOFT.order, SOFT.lam
 PRUNE = {"lasso": 0.0, "pruned": SOFT.prune}  # name of the fits -> smallest t-value that is kept
 UNIT_PENALTY = 0.2  # of a target whose variance is 1, as a share of it
 SURROGATES = 5  # copies with random phases whose strongest edge is what chance can do
+UNSETTLED = (
+    "overlapping cells",
+    "half the coupling",
+)  # kinds on which five seeds cannot tell block means and ours apart
+MORE_SEEDS = 4  # times as many there
 JUDGED = ("moderate noise", "15 photons")  # kinds in the tables of the l1 strength and of nothing
 TRIED = 2.0 ** np.arange(4, -3, -1)  # strengths, as multiples of the suggested one
 

@@ -29,10 +29,26 @@ from typing import Literal
 import tyro
 from _cells import assigned, chosen, found, nothing, ordered, unseen
 from _seeds import Row, averaged, cached, name_of, summary
-from _studies import ENCODERS, FOR_SLOW, JUDGED, KINDS, NOISES, PRUNE, SLOW, STUDY, TRIED
+from _studies import (
+    ENCODERS,
+    FOR_SLOW,
+    JUDGED,
+    KINDS,
+    MORE_SEEDS,
+    NOISES,
+    PRUNE,
+    SLOW,
+    STUDY,
+    TRIED,
+    UNSETTLED,
+)
 
 import lassovae
 
+BOTH = ("block_mean", "soft_roi end_to_end")  # the baseline and the recommended settings
+Cells = Callable[
+    [str, str, Callable[[int], Row], int], list[Row]
+]  # experiment, name, of a seed, times as many seeds
 SETTINGS = name_of(STUDY, KINDS, ENCODERS, PRUNE, list(TRIED))
 
 
@@ -52,65 +68,76 @@ class Arguments:
     """Which experiments."""
 
 
+def of_one(rows: list[Row], fits: str) -> list[Row]:
+    """What cells of truth.csv say of one way to fit, beside what does not depend on it."""
+    return [
+        {k.removeprefix(f"{fits}: "): v for k, v in row.items() if ":" not in k or k.startswith(f"{fits}: ")}
+        for row in rows
+    ]
+
+
+def less(rows: list[Row], base: list[Row]) -> list[Row]:
+    """Differences, paired by seed."""
+    return [{k: a[k] - b[k] for k in a} for a, b in zip(rows, base, strict=True)]
+
+
+def truth(cells: Cells) -> dict[str, list[Row]]:
+    """truth.csv and against.csv."""
+    tables: dict[str, list[Row]] = {"truth": [], "against": []}
+    gains: dict[tuple[str, str], dict[str, list[Row]]] = {}  # (encoder, fits) -> study -> a row a seed
+
+    def cells_of(kind: str, name: str, times: int = 1) -> list[Row]:
+        return cells("truth", f"{kind}, {name}", lambda seed: found(kind, name, seed), times)
+
+    for kind in KINDS:
+        names = [name for name in ENCODERS if kind in FOR_SLOW or name not in SLOW]
+        of_kind = {name: cells_of(kind, name) for name in names}
+        of_fits = {(name, fits): of_one(rows, fits) for name, rows in of_kind.items() for fits in PRUNE}
+        for (name, fits), rows in of_fits.items():
+            key = {"study": kind, "encoder": name, "fits": fits}
+            tables["truth"].append(summary(key, rows))
+            if name != BOTH[0]:
+                gains.setdefault((name, fits), {})[kind] = less(rows, of_fits[BOTH[0], fits])
+                tables["against"].append(summary(key, gains[name, fits][kind]))
+    for (name, fits), of_kinds in gains.items():  # intervals over seeds of what all kinds say together
+        for title, kinds in (("all four noise levels", NOISES), ("all kinds", tuple(KINDS))):
+            if set(kinds) <= set(of_kinds):
+                key = {"study": title, "encoder": name, "fits": fits}
+                tables["against"].append(summary(key, averaged([of_kinds[k] for k in kinds])))
+    for kind in (k for k in UNSETTLED if k in KINDS):
+        base, ours = (cells_of(kind, name, MORE_SEEDS) for name in BOTH)
+        for fits in PRUNE:
+            key = {"study": f"{kind}, more seeds", "encoder": BOTH[1], "fits": fits}
+            tables["against"].append(summary(key, less(of_one(ours, fits), of_one(base, fits))))
+    return tables
+
+
 def main() -> None:
     """Compute what is missing, then the tables."""
     arguments = tyro.cli(Arguments, description=__doc__)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    tables: dict[str, list[Row]] = {}
 
-    def cells(what: str, name: str, call: Callable[[int], Row]) -> list[Row]:
+    def cells(what: str, name: str, call: Callable[[int], Row], times: int) -> list[Row]:
         made = []
-        for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        for seed in range(arguments.first_seed, arguments.first_seed + times * arguments.seeds):
             path = arguments.out / "cache" / SETTINGS / what / f"{name} {seed}.json"
             made.append(cached(path, lambda seed=seed: call(seed)))  # type: ignore[misc]
             print(f"{what}: {name}, seed {seed}", flush=True)
         return made
 
-    if "truth" in arguments.only:
-        tables |= {"truth": [], "against": []}
-        gains: dict[tuple[str, str], dict[str, list[Row]]] = {}  # (encoder, fits) -> study -> a row a seed
-        for kind in KINDS:
-            of_kind = {
-                name: cells("truth", f"{kind}, {name}", lambda seed, k=kind, n=name: found(k, n, seed))
-                for name in ENCODERS
-                if kind in FOR_SLOW or name not in SLOW
-            }
-            of_fits = {
-                (name, fits): [
-                    {key.removeprefix(f"{fits}: "): value for key, value in row.items()}
-                    for row in (
-                        {k: v for k, v in r.items() if ":" not in k or k.startswith(fits)} for r in rows
-                    )
-                ]
-                for name, rows in of_kind.items()
-                for fits in PRUNE
-            }
-            for (name, fits), rows in of_fits.items():
-                key = {"study": kind, "encoder": name, "fits": fits}
-                tables["truth"].append(summary(key, rows))
-                base = of_fits["block_mean", fits]
-                differences = [{k: a[k] - b[k] for k in a} for a, b in zip(rows, base, strict=True)]
-                if name != "block_mean":
-                    tables["against"].append(summary(key, differences))
-                    gains.setdefault((name, fits), {})[kind] = differences
-        for (name, fits), of_kinds in gains.items():  # intervals over seeds of what all kinds say together
-            for title, kinds in (("all four noise levels", NOISES), ("all kinds", tuple(KINDS))):
-                if set(kinds) <= set(of_kinds):
-                    key = {"study": title, "encoder": name, "fits": fits}
-                    tables["against"].append(summary(key, averaged([of_kinds[k] for k in kinds])))
-    both = ("block_mean", "soft_roi end_to_end")
+    tables = truth(cells) if "truth" in arguments.only else {}
     for what, compute, kinds, names in (
         ("unseen", unseen, JUDGED[:1], [n for n, config in ENCODERS.items() if config is not None]),
-        ("choosing", chosen, JUDGED, both),
-        ("orders", ordered, JUDGED[:1], both),
-        ("assignment", assigned, JUDGED[:1], (*both, "convolutional end_to_end")),
-        ("nulls", nothing, JUDGED[:1], both),
+        ("choosing", chosen, JUDGED, BOTH),
+        ("orders", ordered, JUDGED[:1], BOTH),
+        ("assignment", assigned, JUDGED[:1], (*BOTH, "convolutional end_to_end")),
+        ("nulls", nothing, JUDGED[:1], BOTH),
     ):
         if what in arguments.only:
             tables[what] = [
                 summary(
                     {"study": kind, "encoder": name},
-                    cells(what, f"{kind}, {name}", lambda seed, k=kind, n=name, f=compute: f(k, n, seed)),
+                    cells(what, f"{kind}, {name}", lambda seed, k=kind, n=name, f=compute: f(k, n, seed), 1),
                 )
                 for kind in kinds
                 for name in names

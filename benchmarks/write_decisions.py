@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 EVIDENCE = ROOT / "docs" / "evidence"
-PAGES = ("findings", "reproduction")  # in docs itself
+PAGES = ("findings",)  # in docs itself
 Row = Mapping[str, str]
 NAMES = {
     "drivers": "drivers",
@@ -231,7 +231,7 @@ def _cell(row: Row, name: str, times: float) -> str:
     if math.isnan(value):
         return "–"
     digits = 2 if abs(value) > 1 else 3
-    if 0 < abs(value) < 0.01:
+    if 0 < abs(value) < 0.01 and not width >= 0.001:
         return f"{value:.1e}" + ("" if math.isnan(width) else f" ± {width:.0e}")
     return f"{value:.{digits}f}" + ("" if math.isnan(width) else f" ± {width:.{digits}f}")
 
