@@ -2,6 +2,7 @@
 
 from lassovae.stats._cells import CellNodes, cell_nodes, following_nodes, node_of_cell
 from lassovae.stats._comparisons import Comparison, bonferroni, group_comparisons, holm
+from lassovae.stats._dispersion import dispersion_test, distances_to_centre
 from lassovae.stats._dissimilarity import swap_dissimilarity
 from lassovae.stats._influence import influence, influence_distances, influence_test
 from lassovae.stats._permutation import PermutationResult, permutation_test
@@ -49,6 +50,8 @@ __all__ = [
     "design_sentence",
     "difference_auc",
     "difference_map_auc",
+    "dispersion_test",
+    "distances_to_centre",
     "driver_auc",
     "edge_auc",
     "excess_errors",

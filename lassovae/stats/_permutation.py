@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from lassovae._errors import InputError
 from lassovae.stats._dissimilarity import Statistic, StatisticName, check_dissimilarity, prepared
 from lassovae.stats._rank_sum import check_labels, group_members
-from lassovae.stats._relabelling import Exchange, relabellings
+from lassovae.stats._relabelling import Exchange, Relabellings, relabellings
+
+TestName = StatisticName | Literal["dispersion"]
 
 MOST_ENUMERATED = 100_000
 AT_A_TIME = 1024  # relabellings evaluated together
@@ -31,7 +34,7 @@ class PermutationResult:
         num_relabellings: different relabellings that the design allows.
         exact: all of them were evaluated, not a sample.
         smallest_pvalue: the smallest that this design and this number of relabellings can reach.
-        name: "anosim", "permanova" or "across_minus_within".
+        name: "anosim", "permanova", "across_minus_within" or "dispersion".
         exchange: "free" (single runs), "whole" (whole blocks) or "within" (runs of a block).
         groups: labels, in order of appearance.
         num_units: runs or, where whole blocks are exchanged, blocks.
@@ -43,7 +46,7 @@ class PermutationResult:
     num_relabellings: int
     exact: bool
     smallest_pvalue: float
-    name: StatisticName
+    name: TestName
     exchange: Exchange
     groups: tuple[str, ...]
     num_units: int
@@ -59,6 +62,82 @@ def _evaluated(
         member = (part[:, None, :] == np.arange(num_groups)[:, None]).astype(np.float64)
         found.append(statistic(values, member))
     return np.concatenate(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The runs that are compared, and how they may be relabelled.
+
+    Attributes:
+        kept: indices of the runs.
+        design: their relabellings.
+        groups: labels by code.
+    """
+
+    kept: NDArray[np.intp]
+    design: Relabellings
+    groups: tuple[str, ...]
+
+
+def compared(
+    matrix: NDArray[np.float64],
+    labels: Sequence[str],
+    blocks: Sequence[Hashable] | None,
+    exchange: Exchange | None,
+    groups: Sequence[str] | None,
+) -> Compared:
+    """Which runs of a checked dissimilarity belong to the groups, and their relabellings.
+
+    Raises:
+        InputError: lengths differ, a group unknown or of one run, or what `relabellings` refuses.
+    """
+    names = [str(label) for label in check_labels(labels, len(matrix))]
+    wanted = list(dict.fromkeys(names if groups is None else [str(group) for group in groups]))
+    if blocks is not None and len(blocks) != len(names):
+        raise InputError(f"blocks has {len(blocks)} entries for {len(names)} labels: give one block a run")
+    kept = np.sort(np.concatenate([group_members(names, group) for group in wanted]))
+    design, found = relabellings(
+        [names[i] for i in kept], None if blocks is None else [blocks[i] for i in kept], exchange
+    )
+    return Compared(kept, design, found)
+
+
+def tested(
+    statistic: Statistic,
+    values: NDArray[np.float64],
+    some: Compared,
+    name: TestName,
+    num_permutations: int,
+    seed: int,
+) -> PermutationResult:
+    """The statistic of the study among those of its relabellings.
+
+    Raises:
+        InputError: num_permutations is below 1.
+    """
+    if num_permutations < 1:
+        raise InputError(f"num_permutations={num_permutations} must be at least 1")
+    design, num_groups = some.design, len(some.groups)
+    observed = float(_evaluated(statistic, values, design.observed[None], num_groups)[0])
+    exact = design.number <= MOST_ENUMERATED
+    codes = design.every() if exact else design.drawn(num_permutations, np.random.default_rng(seed))
+    null = _evaluated(statistic, values, codes, num_groups)
+    size = np.abs(null[np.isfinite(null)]).max(initial=0.0)
+    at_least = null >= observed - ROUNDING * size
+    more = 0 if exact else 1  # the study itself is among all relabellings, and counts beside those drawn
+    smallest = design.num_equivalent / design.number
+    return PermutationResult(
+        statistic=observed,
+        pvalue=float((at_least.sum() + more) / (len(null) + more)),
+        null=null,
+        num_relabellings=design.number,
+        exact=exact,
+        smallest_pvalue=smallest if exact else max(smallest, 1 / (num_permutations + 1)),
+        name=name,
+        exchange=design.exchange,
+        groups=some.groups,
+        num_units=sum(map(len, design.decks)),
+    )
 
 
 def permutation_test(
@@ -106,34 +185,6 @@ def permutation_test(
         1.0 0.333 6
     """
     matrix = check_dissimilarity(dissimilarity)
-    names = [str(label) for label in check_labels(labels, len(matrix))]
-    wanted = list(dict.fromkeys(names if groups is None else [str(group) for group in groups]))
-    if blocks is not None and len(blocks) != len(names):
-        raise InputError(f"blocks has {len(blocks)} entries for {len(names)} labels: give one block a run")
-    kept = np.sort(np.concatenate([group_members(names, group) for group in wanted]))
-    if num_permutations < 1:
-        raise InputError(f"num_permutations={num_permutations} must be at least 1")
-    design, found_groups = relabellings(
-        [names[i] for i in kept], None if blocks is None else [blocks[i] for i in kept], exchange
-    )
-    compute, values = prepared(matrix[np.ix_(kept, kept)], statistic)
-    observed = float(_evaluated(compute, values, design.observed[None], len(found_groups))[0])
-    exact = design.number <= MOST_ENUMERATED
-    codes = design.every() if exact else design.drawn(num_permutations, np.random.default_rng(seed))
-    null = _evaluated(compute, values, codes, len(found_groups))
-    size = np.abs(null[np.isfinite(null)]).max(initial=0.0)
-    at_least = null >= observed - ROUNDING * size
-    more = 0 if exact else 1  # the study itself is among all relabellings, and counts beside those drawn
-    smallest = design.num_equivalent / design.number
-    return PermutationResult(
-        statistic=observed,
-        pvalue=float((at_least.sum() + more) / (len(null) + more)),
-        null=null,
-        num_relabellings=design.number,
-        exact=exact,
-        smallest_pvalue=smallest if exact else max(smallest, 1 / (num_permutations + 1)),
-        name=statistic,
-        exchange=design.exchange,
-        groups=found_groups,
-        num_units=sum(map(len, design.decks)),
-    )
+    some = compared(matrix, labels, blocks, exchange, groups)
+    compute, values = prepared(matrix[np.ix_(some.kept, some.kept)], statistic)
+    return tested(compute, values, some, statistic, num_permutations, seed)
