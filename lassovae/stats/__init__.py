@@ -4,6 +4,7 @@ from lassovae.stats._cells import CellNodes, cell_nodes, following_nodes, node_o
 from lassovae.stats._comparisons import Comparison, bonferroni, group_comparisons, holm
 from lassovae.stats._dispersion import dispersion_test, distances_to_centre
 from lassovae.stats._dissimilarity import swap_dissimilarity
+from lassovae.stats._effect import EffectSize, effect_size
 from lassovae.stats._influence import influence, influence_distances, influence_test
 from lassovae.stats._permutation import PermutationResult, permutation_test
 from lassovae.stats._rank_sum import RankSumResult
@@ -37,6 +38,7 @@ __all__ = [
     "CellNodes",
     "Comparison",
     "Design",
+    "EffectSize",
     "PermutationResult",
     "RankSumResult",
     "Recovery",
@@ -54,6 +56,7 @@ __all__ = [
     "distances_to_centre",
     "driver_auc",
     "edge_auc",
+    "effect_size",
     "excess_errors",
     "following_nodes",
     "forecast_errors",
