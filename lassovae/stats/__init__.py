@@ -7,6 +7,7 @@ from lassovae.stats._dissimilarity import swap_dissimilarity
 from lassovae.stats._effect import EffectSize, effect_size
 from lassovae.stats._influence import influence, influence_distances, influence_test
 from lassovae.stats._permutation import PermutationResult, permutation_test
+from lassovae.stats._permutation_words import dispersion_sentence, effect_sentence, permutation_sentence
 from lassovae.stats._rank_sum import RankSumResult
 from lassovae.stats._recovery import (
     auc,
@@ -52,10 +53,12 @@ __all__ = [
     "design_sentence",
     "difference_auc",
     "difference_map_auc",
+    "dispersion_sentence",
     "dispersion_test",
     "distances_to_centre",
     "driver_auc",
     "edge_auc",
+    "effect_sentence",
     "effect_size",
     "excess_errors",
     "following_nodes",
@@ -71,6 +74,7 @@ __all__ = [
     "node_cell_correlation",
     "node_of_cell",
     "order_sentence",
+    "permutation_sentence",
     "permutation_test",
     "rank_sum_sentence",
     "recovery",
