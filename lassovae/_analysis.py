@@ -19,8 +19,10 @@ from lassovae.data import Prepared, Study, Truth, frame_shape_after, prepare
 from lassovae.maps import contribution_map, visual_gain
 from lassovae.stats import (
     Comparison,
+    ConditionTest,
     RankSumResult,
     Recovery,
+    condition_test,
     design_sentence,
     excess_errors,
     following_nodes,
@@ -53,6 +55,9 @@ class Analysis:
         comparisons: the paper's six comparisons of halves of two conditions; None where they cannot be made.
         influence_result: rank-sum test on distances of influences; None likewise.
         why_not: why not, or an empty string.
+        condition_test: permutation of whole blocks on the swap errors of the first two conditions, the test whose
+            p-value holds; None where it cannot be made.
+        why_no_test: why not, or an empty string.
         design: one sentence on what p-value this design could reach if blocks of runs are the units.
         gain: common gain of all maps.
         maps: (runs, height, width) contribution maps.
@@ -77,6 +82,8 @@ class Analysis:
     comparisons: tuple[Comparison, ...] | None
     influence_result: RankSumResult | None
     why_not: str
+    condition_test: ConditionTest | None
+    why_no_test: str
     design: str
     gain: float
     maps: np.ndarray
@@ -109,6 +116,16 @@ def _design(study: Study) -> str:
         return design_sentence(*_compared(study))
     except InputError as error:
         return f"No permutation test of whole blocks is possible: {error}."
+
+
+def _condition_test(study: Study, delta: np.ndarray) -> tuple[ConditionTest | None, str]:
+    """The test between the first two conditions, or why there is none."""
+    if len(study.conditions) < 2:
+        return None, "a test needs two conditions; this study has one"
+    try:
+        return condition_test(delta, study.labels, blocks=study.blocks, groups=study.conditions[:2]), ""
+    except InputError as error:
+        return None, str(error)
 
 
 def _rows(config: Config, groups: dict[str, list[int]], latents: Sequence[np.ndarray]) -> dict[str, int]:
@@ -230,6 +247,7 @@ def analyse(
             why_not = ""
         except InputError as error:
             why_not = str(error)
+    of_conditions, why_no_test = _condition_test(study, delta)
     if len(conditions) > 2:
         why_not = f"Only {conditions[0]} and {conditions[1]} are compared, the first two conditions. {why_not}".strip()
     scored = None
@@ -258,6 +276,8 @@ def analyse(
         comparisons=comparisons,
         influence_result=influence_result,
         why_not=why_not,
+        condition_test=of_conditions,
+        why_no_test=why_no_test,
         design=_design(study),
         gain=gain,
         maps=maps,

@@ -13,7 +13,7 @@ from lassovae import Config, InputError, analyse, encode_run, fit
 from lassovae._evaluate import held_out_errors, one_run, shuffled
 from lassovae.data import ArrayRecording, Run, Study, prepare, simulate_study
 from lassovae.maps import contribution_map, visual_gain
-from lassovae.stats import influence
+from lassovae.stats import condition_test, influence
 from lassovae.var import fit_pooled, fit_runs, fit_var, prune, relative_error
 
 CONFIG = Config(encoder="block_mean", order=2, window=16, epochs=1, channels=4, lam=0.01)
@@ -183,6 +183,20 @@ def test_a_simulation_is_scored_and_recordings_are_not(analysis, model, study):
     assert analyse(model, replace(study, truth=None)).recovery is None
 
 
+def test_the_test_of_conditions_exchanges_whole_blocks(analysis, study):
+    found = analysis.condition_test
+    alone = condition_test(analysis.delta, study.labels, blocks=study.blocks)
+    assert (found.place.statistic, found.place.pvalue) == (alone.place.statistic, alone.place.pvalue)
+    assert (found.scatter.statistic, found.effect.estimate) == (
+        alone.scatter.statistic,
+        alone.effect.estimate,
+    )
+    assert (found.place.exchange, found.place.num_units) == ("whole", len(set(study.blocks)))
+    assert found.place.smallest_pvalue > 0.05
+    assert "cannot be told by this design" in found.sentences()[0]
+    assert analysis.why_no_test == ""
+
+
 def test_three_conditions_compare_the_first_two_and_say_why_halves_cannot(model, study):
     found = analyse(model, relabelled(study, "AABBCCBB"))
     assert found.conditions == ("A", "B", "C")
@@ -191,6 +205,7 @@ def test_three_conditions_compare_the_first_two_and_say_why_halves_cannot(model,
     assert {found.influence_result.group_a, found.influence_result.group_b} == {"A", "B"}
     assert found.comparisons is None
     assert "condition 'A' has 2 runs: its halves need at least 4" in found.why_not
+    assert found.condition_test.place.groups == ("A", "B")
     assert found.recovery is None
 
 
@@ -199,6 +214,8 @@ def test_one_condition_is_described_and_not_compared(model, study):
     assert found.conditions == ("F",)
     assert (found.comparisons, found.influence_result, found.difference) == (None, None, None)
     assert "needs two conditions; this study has one" in found.why_not
+    assert found.condition_test is None
+    assert "this study has one" in found.why_no_test
     assert found.design.startswith("No permutation test of whole blocks is possible")
     assert found.condition_maps["F"].shape == (32, 48)
 
@@ -206,6 +223,8 @@ def test_one_condition_is_described_and_not_compared(model, study):
 def test_blocks_that_mix_labels_are_told_and_do_not_stop_the_rest(analysis, model, study):
     found = analyse(model, relabelled(study, study.labels, [0] * 8))
     assert found.design.startswith("No permutation test of whole blocks is possible: blocks[2]=0 holds both")
+    assert found.condition_test is None
+    assert "blocks[2]=0 holds both" in found.why_no_test
     assert found.comparisons == analysis.comparisons
 
 

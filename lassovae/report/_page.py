@@ -100,6 +100,24 @@ SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
             "node-cell r": "node_cell_correlation",
         },
     ),
+    "permutation_tests": (
+        "Do the conditions differ? Permutation of blocks of runs",
+        "ANOSIM R of swap errors, and the F ratio of how the conditions scatter (a difference of scatter can fake one "
+        "of dynamics). The p-value is the share of relabellings that look as different; a design cannot reach less "
+        "than the smallest.",
+        {
+            "model": "model",
+            "λ": "lam",
+            "group": "group_a",
+            "against": "group_b",
+            "test": "test",
+            "statistic": "statistic",
+            "p": "pvalue",
+            "smallest p": "smallest_pvalue",
+            "relabellings": "num_relabellings",
+            "units": "num_units",
+        },
+    ),
     "group_tests": (
         "Swap tests between groups of runs (the paper's Table 1)",
         PAIRS_NOT_INDEPENDENT,
@@ -134,7 +152,7 @@ THOUSANDTHS = ("l_rec_mean", "l_rec_sd", "l_rec_forecast_mean", "l_rec_mean_fram
 
 
 def _cell(column: str, value: Any) -> str:
-    if column.startswith("pvalue"):
+    if "pvalue" in column:
         return format_pvalue(value)
     if isinstance(value, float):
         if math.isnan(value):
@@ -188,6 +206,8 @@ def _found(results: Results, main: str) -> list[str]:
     if "recommended" in results:
         title = "The recommended model, soft regions of interest trained end to end,"
         sentences.append(_forecasts(title, results["recommended"][1]))
+    if analysis.condition_test is not None:
+        sentences += analysis.condition_test.sentences()
     sentences += [comparison_sentence(c) for c in analysis.comparisons or ()]
     if analysis.influence_result is not None:
         sentences.append(rank_sum_sentence(analysis.influence_result))
@@ -225,6 +245,8 @@ def write_page(
     )
     compared = [label for label in analysis.labels if label in analysis.conditions[:2]]
     notes = [analysis.design, order_sentence(compared), analysis.why_not]
+    if analysis.why_no_test and not analysis.design.startswith("No permutation test"):
+        notes.append(f"No permutation test: {analysis.why_no_test}")
     notes += [f"{name}: {note}" for name, (m, _) in results.items() for note in m.notes]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     images = [

@@ -72,6 +72,48 @@ def group_tests(results: Results) -> list[Row]:
     ]
 
 
+def permutation_tests(results: Results) -> list[Row]:
+    """The tests whose units are blocks of runs, with what the design could have reached."""
+    rows: list[Row] = []
+    for name, (model, analysis) in results.items():
+        found = analysis.condition_test
+        if found is None:
+            continue
+        rows += [
+            {
+                "model": name,
+                "lam": model.config.lam,
+                "group_a": test.groups[0],
+                "group_b": test.groups[1],
+                "test": test.name,
+                "statistic": test.statistic,
+                "pvalue": test.pvalue,
+                "smallest_pvalue": test.smallest_pvalue,
+                "num_relabellings": test.num_relabellings,
+                "exact": test.exact,
+                "exchange": test.exchange,
+                "num_units": test.num_units,
+            }
+            for test in (found.place, found.scatter)
+        ]
+    return rows
+
+
+def effect_sizes(results: Results) -> list[Row]:
+    """How far the conditions lie apart, with intervals over blocks of runs."""
+    rows: list[Row] = []
+    for name, (model, analysis) in results.items():
+        found = analysis.condition_test
+        if found is not None and found.effect is not None:
+            a, b = found.place.groups
+            row: Row = {"model": name, "lam": model.config.lam, "group_a": a, "group_b": b}
+            row |= {"effect": found.effect.name, "estimate": found.effect.estimate}
+            row |= {"low": found.effect.low, "high": found.effect.high}
+            row |= {"confidence": found.effect.confidence, "num_units": found.effect.num_units}
+            rows.append(row)
+    return rows
+
+
 def influence_tests(results: Results) -> list[Row]:
     """The paper's test on influence vectors, all runs of one condition against all of the other."""
     return [
@@ -129,6 +171,8 @@ def all_tables(results: Results) -> dict[str, list[Row]]:
     tables = {
         "ablation": ablation(results),
         "ablation_runs": ablation_runs(results),
+        "permutation_tests": permutation_tests(results),
+        "effect_sizes": effect_sizes(results),
         "group_tests": group_tests(results),
         "comparisons": influence_tests(results),
         "truth_recovery": truth_recovery(results),

@@ -2,6 +2,7 @@
 
 from lassovae.stats._cells import CellNodes, cell_nodes, following_nodes, node_of_cell
 from lassovae.stats._comparisons import Comparison, bonferroni, group_comparisons, holm
+from lassovae.stats._condition_test import ConditionTest, condition_test
 from lassovae.stats._dispersion import dispersion_test, distances_to_centre
 from lassovae.stats._dissimilarity import swap_dissimilarity
 from lassovae.stats._effect import EffectSize, effect_size
@@ -38,6 +39,7 @@ __all__ = [
     "PAIRS_NOT_INDEPENDENT",
     "CellNodes",
     "Comparison",
+    "ConditionTest",
     "Design",
     "EffectSize",
     "PermutationResult",
@@ -50,6 +52,7 @@ __all__ = [
     "cell_map_auc",
     "cell_nodes",
     "comparison_sentence",
+    "condition_test",
     "design_sentence",
     "difference_auc",
     "difference_map_auc",

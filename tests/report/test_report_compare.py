@@ -87,8 +87,8 @@ def test_the_folder_is_the_one_of_the_contract(compared):
     ]  # fmt: skip
     assert sorted(p.name for p in (out / "models").iterdir()) == ["block_mean", "no_skip", "sequential"]
     assert sorted(p.name for p in (out / "tables").iterdir()) == [
-        "ablation.csv", "ablation_runs.csv", "comparisons.csv", "group_tests.csv", "skip_connection.csv",
-        "truth_recovery.csv",
+        "ablation.csv", "ablation_runs.csv", "comparisons.csv", "effect_sizes.csv", "group_tests.csv",
+        "permutation_tests.csv", "skip_connection.csv", "truth_recovery.csv",
     ]  # fmt: skip
     assert {
         "ablation.png", "contribution_maps.png", "forecasts.png", "movie.png", "skip_connection.png",
@@ -156,6 +156,7 @@ def test_tables_hold_finite_numbers_that_are_those_of_the_analysis(compared):
         rows = rows_of(path)
         assert rows, path.name
         words = {"model", "run", "condition", "fits", "group_a", "group_b", "kind", "significant"}
+        words |= {"test", "exact", "exchange", "effect"}
         for row in rows:
             assert None not in row
             for column, value in row.items():
