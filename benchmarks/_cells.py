@@ -23,14 +23,13 @@ from _studies import (
     held_out,
     in_random_order,
     pruned,
-    random_phases,
     ranking,
     score,
 )
 
 import lassovae
 from lassovae.stats import following_nodes
-from lassovae.var import fit_runs, lam_path, suggested_lam
+from lassovae.var import edge_strengths, fit_runs, lam_path, random_phases, suggested_lam
 
 
 def unseen(kind: str, name: str, seed: int) -> Row:
@@ -128,9 +127,13 @@ def strongest(latents: Latents) -> float:
 
 
 def strengths(latents: Latents, study: lassovae.data.Study) -> np.ndarray:
-    """(targets, sources) of the first condition's pruned fit: sums over lags, a node's own past left out."""
-    coef = np.asarray(pruned(latents, study, None, SOFT.prune)["F"].coef)
-    return np.abs(coef).sum(axis=0) * ~np.eye(coef.shape[-1], dtype=bool)
+    """(targets, sources) of the first condition's pruned fit."""
+    return edge_strengths(pruned(latents, study, None, SOFT.prune)["F"].coef)
+
+
+def copy_of(latents: Latents, rng: np.random.Generator) -> Latents:
+    """Latents without couplings."""
+    return [random_phases(z, rng).astype(np.float32) for z in latents]
 
 
 def nothing(kind: str, name: str, seed: int) -> Row:
@@ -151,13 +154,11 @@ def nothing(kind: str, name: str, seed: int) -> Row:
         nodes = following_nodes(latents, study.truth.traces)
         at = nodes.node[nodes.kept]
         if null == "random phases":
-            latents = [random_phases(z, rng) for z in latents]
+            latents = copy_of(latents, rng)
         of_runs = (np.asarray(fit_runs(latents, ORDER, LAM).coef) != 0).any(axis=1)
         of_runs &= ~np.eye(of_runs.shape[-1], dtype=bool)
         together = strengths(latents, study)
-        by_chance = max(
-            strengths([random_phases(z, rng) for z in latents], study).max() for _ in range(SURROGATES)
-        )
+        by_chance = max(strengths(copy_of(latents, rng), study).max() for _ in range(SURROGATES))
         for where, linked in (
             ("runs", of_runs),
             ("condition", together[None] > 0),

@@ -192,17 +192,6 @@ def ranking(row: Row) -> float:
     return (row["drivers"] + row["edges"] + row["difference"]) / 3
 
 
-def random_phases(latents: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every node with its own power spectrum, hence autocorrelation, and phases of its own: coupling is gone."""
-    z = latents.reshape(len(latents), -1)
-    spectrum = np.fft.rfft(z - z.mean(axis=0), axis=0)
-    phase = np.exp(2j * np.pi * rng.random(spectrum.shape))
-    phase[0] = 1
-    if len(z) % 2 == 0:
-        phase[-1] = 1  # the highest frequency is real
-    return np.fft.irfft(spectrum * phase, n=len(z), axis=0).reshape(latents.shape).astype(np.float32)
-
-
 def in_random_order(study: lassovae.data.Study, rng: np.random.Generator) -> lassovae.data.Study:
     """The recordings themselves with their frames in random order, and the truth's traces with them."""
     runs, traces = [], []

@@ -1,5 +1,6 @@
 """Sparse vector autoregressions: lagged design, fit, forecast."""
 
+from lassovae.var._chance import chance_strength, edge_strengths, random_phases
 from lassovae.var._choose import LamPath, information_criteria, lam_path, suggested_lam
 from lassovae.var._design import centre
 from lassovae.var._fit import VARFit, fit_series, fit_var
@@ -19,6 +20,8 @@ __all__ = [
     "LamPath",
     "VARFit",
     "centre",
+    "chance_strength",
+    "edge_strengths",
     "fit_pooled",
     "fit_runs",
     "fit_series",
@@ -28,6 +31,7 @@ __all__ = [
     "lam_path",
     "predict",
     "prune",
+    "random_phases",
     "relative_error",
     "relative_error_centred",
     "rollout",
