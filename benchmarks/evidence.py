@@ -1,6 +1,6 @@
 """What is found where the truth is known: simulated studies of many kinds, several encoders, several seeds.
 
-    python benchmarks/evidence.py --out results/evidence                    about an hour on two cores
+    python benchmarks/evidence.py --out results/evidence                    about two hours on one core
     python benchmarks/evidence.py --only choosing nulls
 
 Every cell of every table is computed once and kept in OUT/cache, under a name that changes with the settings (not with
