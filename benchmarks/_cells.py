@@ -81,6 +81,7 @@ def chosen(kind: str, name: str, seed: int) -> Row:
         lam = suggested if criterion == "suggested" else path.best(criterion)
         at = int(np.argmin(np.abs(np.log(path.lams / lam))))
         row[f"{criterion}, octaves from best"] = float(np.log2(lam / path.lams[best]))
+        row[f"{criterion}, within a factor 2"] = float(abs(np.log2(lam / path.lams[best])) < 1.01)
         row[f"{criterion}, score"] = float(scores[at])
     return row | {
         f"score at {t:g} x suggested": float(x) for t, x in zip(sorted(TRIED)[::-1], scores, strict=True)

@@ -130,6 +130,12 @@ TABLES = {
         ("best / suggested", *(f"{c}, octaves from best" for c in CRITERIA)),
         names={f"{c}, octaves from best": c.replace("_", " ") for c in CRITERIA},
     ),
+    "within": Table(
+        "choosing",
+        ("study", "encoder"),
+        tuple(f"{c}, within a factor 2" for c in CRITERIA),
+        names={f"{c}, within a factor 2": c.replace("_", " ") for c in CRITERIA},
+    ),
     "scores": Table(
         "choosing",
         ("study", "encoder"),

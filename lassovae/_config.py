@@ -73,14 +73,15 @@ class Config:
             through the LARS fit.
         encoder: "convolutional" (the paper's); "soft_roi" (every node is the Delta F / F of pixels that it has
             learned to claim, decoded by learned gains: linear, begins as local averages; recommended,
-            docs/findings.md); or "block_mean" (no network and no training: the local average of
+            docs/decisions/encoder.md); or "block_mean" (no network and no training: the local average of
             (x_t - mean_frame) / mean_frame over the pixels of each node; the baseline to beat).
         order: number of lags p of the VAR, in frames.
         lam: l1 strength on the loss averaged over all latent entries; each target's lasso gets lam * nodes.
         condition_lam: the same for the fits pooled over all runs of a condition, whose many rows support weaker
-            couplings; one for all conditions. None: `lassovae.var.suggested_lam` of their mean number of rows.
+            couplings; one for all conditions. None: `lassovae.var.suggested_lam` of their mean number of rows
+            (docs/decisions/choosing_lam.md).
         prune: coefficients of the pooled fits are set to 0 whose t-value in the least-squares fit on the lasso's
-            choice is below this (`lassovae.var.prune`); 0 keeps all, as the paper does (docs/findings.md).
+            choice is below this (`lassovae.var.prune`); 0 keeps all, as the paper does (docs/decisions/pruning.md).
         window: frames in a training window; windows do not overlap, and what is left of a run is not trained on.
         epochs: passes over all windows.
         learning_rate: Adam's step size.
@@ -150,7 +151,7 @@ class Config:
 
     @classmethod
     def recommended(cls, **changes: Any) -> Config:
-        """The settings that found most where the truth is known (docs/findings.md), with changes.
+        """The settings that found most where the truth is known (docs/decisions/encoder.md), with changes.
 
         Soft regions of interest, trained through the fit for four epochs, and pruned fits a condition. All else is
         the paper's.

@@ -62,7 +62,7 @@ def suggested_lam(num_rows: int, order: int, num_nodes: int) -> float:
     """A strength for ranking couplings by size, from the shape of the regression alone.
 
     The lasso of a target needs sqrt(log(predictors) / rows) times its noise; a quarter of that root served best in
-    simulations of 15 to 300 photons a pixel (docs/findings.md). `lam_path` looks at the recordings.
+    simulations of 15 to 300 photons a pixel (docs/decisions/choosing_lam.md). `lam_path` looks at the recordings.
 
     Args:
         num_rows: frames that are forecast, of all runs fitted together.
@@ -135,7 +135,7 @@ def lam_path(
     """Fit runs together at several l1 strengths and judge each without knowing the truth.
 
     For `Config.condition_lam`: give the runs of one condition; the strength found serves the others, and all must
-    share it to be compared. What the criteria find in simulations: docs/findings.md. The held-out error
+    share it to be compared. What the criteria find in simulations: docs/decisions/choosing_lam.md. The held-out error
     is of fits to half the rows, which want about a root of two more strength than fits to all of them.
 
     Args:

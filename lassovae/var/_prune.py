@@ -67,7 +67,7 @@ def prune(fit: VARFit, list_of_latents: Sequence[ArrayLike], threshold: float = 
     """Set coefficients to 0 whose `t_values` are small; the others stay as the lasso shrank them.
 
     At a strength weak enough not to lose couplings a lasso keeps many chance coefficients too. Pruned, the influence
-    of nodes is less a sum of chance (docs/findings.md). A threshold of 1 is where leaving a coefficient out
+    of nodes is less a sum of chance (docs/decisions/pruning.md). A threshold of 1 is where leaving a coefficient out
     raises the adjusted R^2.
 
     Args:
