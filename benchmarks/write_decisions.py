@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 EVIDENCE = ROOT / "docs" / "evidence"
-PAGES = ("findings",)  # in docs itself
+PAGES = ("findings", "reproduction")  # in docs itself
 Row = Mapping[str, str]
 NAMES = {
     "drivers": "drivers",
@@ -203,7 +203,13 @@ TABLES = {
         names={"l_rec": "1000 L_rec", "l_rec_forecast": "of forecast"},
         times={"l_rec": 1000, "l_rec_forecast": 1000},
     ),
-    "table_1": Table("table_1", ("lam", "model", "kind"), ("significant", "median_pvalue")),
+    "table_1": Table(
+        "table_1",
+        ("model", "kind", "group_a", "group_b"),
+        ("significant", "median_pvalue"),
+        lambda row: float(row["lam"]) == 0.01,
+        names={"median_pvalue": "median p"},
+    ),
     "skip": Table(
         "skip",
         ("model",),
@@ -213,7 +219,7 @@ TABLES = {
     ),
     "recovered": Table(
         "recovered",
-        ("lam", "model", "fits"),
+        ("model", "fits"),
         (
             "drivers_a",
             "drivers_b",
@@ -236,6 +242,8 @@ def _cell(row: Row, name: str, times: float) -> str:
     width = times * float(row.get(f"{name} +-", row.get(f"{name}_ci", "nan")))
     if math.isnan(value):
         return "–"
+    if math.isnan(width) and value.is_integer():
+        return str(int(value))  # a count
     digits = 2 if abs(value) > 1 else 3
     if 0 < abs(value) < 0.01 and not width >= 0.001:
         return f"{value:.1e}" + ("" if math.isnan(width) else f" ± {width:.0e}")

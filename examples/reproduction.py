@@ -155,14 +155,14 @@ def order(rows: list[Row]) -> list[Row]:
         for first, second in PAIRS:
             if first not in by_model or second not in by_model:
                 continue
-            row: Row = {"lam": lam, "first": first, "second": second}
+            both = [s for s in by_model[first] if s in by_model[second]]
+            pairs = [
+                {m: by_model[first][s][f"{m}_mean"] - by_model[second][s][f"{m}_mean"] for m in MEASURES}
+                for s in both
+            ]
+            row: Row = {"lam": lam, "first": first, "second": second, "seeds": complete(pairs, MEASURES)}
             for measure in MEASURES:
-                pairs = [
-                    by_model[first][s][f"{measure}_mean"] - by_model[second][s][f"{measure}_mean"]
-                    for s in by_model[first]
-                    if s in by_model[second]
-                ]
-                row[measure], row[f"{measure}_ci"] = interval(pairs)
+                row[measure], row[f"{measure}_ci"] = interval(pair[measure] for pair in pairs)
             made.append(row)
     return made
 
@@ -204,7 +204,7 @@ def summarise(folders: dict[int, Path]) -> dict[str, list[Row]]:
         "order": order(ablation),
         "table_1": table_1(of_all("group_tests")),
         "skip": averaged(of_all("skip_connection"), ("model",), ("l_rec_mean", "latent_snr_mean")),
-        "recovered": averaged(of_all("truth_recovery"), ("model", "fits", "lam"), TRUTH),
+        "recovered": averaged(of_all("truth_recovery"), ("model", "fits"), TRUTH),
     }
 
 
