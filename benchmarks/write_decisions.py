@@ -242,7 +242,7 @@ def _cell(row: Row, name: str, times: float) -> str:
     width = times * float(row.get(f"{name} +-", row.get(f"{name}_ci", "nan")))
     if math.isnan(value):
         return "–"
-    if math.isnan(width) and value.is_integer():
+    if not {f"{name} +-", f"{name}_ci"} & set(row) and value.is_integer():
         return str(int(value))  # a count
     digits = 2 if abs(value) > 1 else 3
     if 0 < abs(value) < 0.01 and not width >= 0.001:
