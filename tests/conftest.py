@@ -12,6 +12,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -52,6 +53,17 @@ def x64() -> Iterator[None]:
     """Double precision within the test, left as it was afterwards."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(scope="session")
+def skbio_distance() -> ModuleType:
+    """skbio.stats.distance; importing it turns double precision on for all of JAX, which is turned back here."""
+    before = jax.config.jax_enable_x64
+    from skbio.stats import distance
+
+    jax.config.update("jax_enable_x64", before)
+    module: ModuleType = distance
+    return module
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ CHANGED = Config(
         downscale_method="mean",
         scaling="percentile",
         percentile=99.5,
+        registration="rigid",
         mean_frame_floor=0.01,
     ),
 )
