@@ -26,6 +26,7 @@ import jax
 # They have single tests that take a minute or more: begun last, they would be waited for (`make test` keeps the order).
 LONGEST = ("test_example.py", "test_training_devices.py")
 
+DOUBLE_PRECISION = jax.config.jax_enable_x64  # of the process, before any test asks for its own
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -58,10 +59,9 @@ def x64() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def skbio_distance() -> ModuleType:
     """skbio.stats.distance; importing it turns double precision on for all of JAX, which is turned back here."""
-    before = jax.config.jax_enable_x64
     from skbio.stats import distance
 
-    jax.config.update("jax_enable_x64", before)
+    jax.config.update("jax_enable_x64", DOUBLE_PRECISION)
     module: ModuleType = distance
     return module
 

@@ -21,7 +21,7 @@ class EffectSize:
 
     Attributes:
         estimate: of the study.
-        low, high: ends of the percentile interval.
+        low, high: ends of the percentile interval; NaN where no resample has two runs of a group.
         confidence: its nominal coverage.
         resamples: (m,) the effect in every resample in which it is defined.
         name: "anosim" (R, in [-1, 1]) or "across_minus_within" (units of the dissimilarity).
@@ -112,7 +112,8 @@ def effect_size(
         times = np.bincount(drawn, minlength=unit.max() + 1).astype(np.float64)
         found[i] = _weighted(values, times[unit], codes)
     found = found[np.isfinite(found)]
-    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low, high = np.quantile(found, ends) if len(found) else (np.nan, np.nan)  # one unit twice is no pair
     return EffectSize(
         estimate=_weighted(values, np.ones(num_runs), codes),
         low=float(low),

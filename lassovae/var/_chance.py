@@ -78,7 +78,9 @@ def chance_strength(
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(num_copies):
-        copies = [random_phases(z, rng).astype(np.asarray(z).dtype) for z in list_of_latents]
+        copies = [
+            random_phases(z, rng).astype(np.result_type(np.asarray(z), np.float32)) for z in list_of_latents
+        ]
         fit = prune(raise_if_failed(fit_pooled(copies, order, lam)), copies, threshold)
         found.append(edge_strengths(fit.coef).max())
     return float(max(found))

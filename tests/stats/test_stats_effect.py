@@ -78,3 +78,12 @@ def test_intervals_cover_and_single_runs_pretend_to_more_than_blocks_know():
 def test_what_is_refused(rng, options, message):
     with pytest.raises(InputError, match=message):
         effect_size(distances(rng.standard_normal((4, 2))), list("FFNN"), **options)
+
+
+def test_resamples_without_a_pair_are_left_out_and_none_gives_no_interval(rng):
+    matrix = distances(rng.standard_normal((4, 2)))
+    found = [effect_size(matrix, list("FFNN"), num_resamples=1, seed=seed) for seed in range(40)]
+    empty = [effect for effect in found if not len(effect.resamples)]
+    assert 0 < len(empty) < 40  # each group drew one of its two runs twice
+    assert all(np.isnan([effect.low, effect.high]).all() and np.isfinite(effect.estimate) for effect in empty)
+    assert all(effect.low <= effect.high for effect in found if len(effect.resamples))

@@ -54,6 +54,11 @@ def test_it_is_the_strongest_edge_of_fits_to_copies(x64):
     found = chance_strength(runs, ORDER, LAM, threshold=1.0, num_copies=3, seed=7)
     assert found == pytest.approx(max(strongest), rel=1e-9)
     assert found > min(strongest)
+    counts = [
+        np.round(100 * z).astype(int) for z in runs
+    ]  # photons, say: copies are not rounded to whole ones
+    as_floats = [z.astype(float) for z in counts]
+    assert chance_strength(counts, ORDER, LAM, seed=1) == chance_strength(as_floats, ORDER, LAM, seed=1)
     with pytest.raises(InputError, match="num_copies=0"):
         chance_strength(runs, ORDER, LAM, num_copies=0)
 
