@@ -67,8 +67,9 @@ def _render(
     shifts = motion_px * _slow(rng, num_frames, 2, frame_rate_hz * MOTION_SECONDS)
     elapsed = np.linspace(0, 1, num_frames)
     lamp = (1 - bleaching) ** elapsed * (1 + drift * np.sin(np.pi * (elapsed + rng.uniform(0, 2))))
-    patterns = np.concatenate([scene.footprints, fields]).reshape(-1, height * width).astype(np.float32)
-    activity = np.concatenate([calcium, background], axis=1).astype(np.float32)
+    # In double precision: how a product is rounded depends on the number of threads, and a photon count flips with it
+    patterns = np.concatenate([scene.footprints, fields]).reshape(-1, height * width).astype(np.float64)
+    activity = np.concatenate([calcium, background], axis=1).astype(np.float64)
     movie = np.empty((num_frames, height, width), np.uint16)
     for start in range(0, num_frames, CHUNK_FRAMES):
         span = slice(start, min(start + CHUNK_FRAMES, num_frames))
