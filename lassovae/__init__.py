@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from lassovae import autoencoder, data, lasso, maps, plots, report, stats, training, var
     from lassovae._analysis import Analysis, analyse
     from lassovae._config import Config, Preprocess
+    from lassovae._differences import Differences, differences
     from lassovae._errors import InputError, SolveError, TrainingError
     from lassovae._model import Model, encode_run
+    from lassovae._network import Network, network
     from lassovae._presets import Preset, preset, suggested_preprocess
     from lassovae._processes import describe_devices, require_device, start_processes
     from lassovae._status import Status, raise_if_failed
@@ -23,8 +25,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "Analysis": "_analysis",
     "Config": "_config",
+    "Differences": "_differences",
     "InputError": "_errors",
     "Model": "_model",
+    "Network": "_network",
     "Preprocess": "_config",
     "Preset": "_presets",
     "SolveError": "_errors",
@@ -33,9 +37,11 @@ _HOMES = {
     "analyse": "_analysis",
     "compare": "report",
     "describe_devices": "_processes",
+    "differences": "_differences",
     "encode_run": "_model",
     "fit": "training",
     "load": "training",
+    "network": "_network",
     "preset": "_presets",
     "raise_if_failed": "_status",
     "require_device": "_processes",
@@ -47,8 +53,10 @@ _PACKAGES = ("autoencoder", "data", "lasso", "maps", "plots", "report", "stats",
 __all__ = [
     "Analysis",
     "Config",
+    "Differences",
     "InputError",
     "Model",
+    "Network",
     "Preprocess",
     "Preset",
     "SolveError",
@@ -60,11 +68,13 @@ __all__ = [
     "compare",
     "data",
     "describe_devices",
+    "differences",
     "encode_run",
     "fit",
     "lasso",
     "load",
     "maps",
+    "network",
     "plots",
     "preset",
     "raise_if_failed",

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from lassovae._config import Config
+from lassovae._differences import Differences, differences
 from lassovae._errors import InputError
 from lassovae._evaluate import Errors, evaluate
 from lassovae._model import Model, encode_run
@@ -67,6 +68,9 @@ class Analysis:
         recovery_pooled: the fits pooled over the runs of a condition, scored likewise.
         pooled_maps: condition -> (height, width), contribution map of its pooled fit; one gain for all of these.
         condition_lam: l1 strength of the pooled fits.
+        differences: edges, nodes and pixels in which conditions differ, blocks as units; None where that cannot be
+            made.
+        why_no_differences: why not, or an empty string.
     """
 
     names: tuple[str, ...]
@@ -93,6 +97,8 @@ class Analysis:
     recovery_pooled: Recovery | None
     pooled_maps: dict[str, np.ndarray]
     condition_lam: float
+    differences: Differences | None
+    why_no_differences: str
 
     def runs_of(self, condition: str) -> tuple[int, ...]:
         """Indices of the runs of a condition."""
@@ -124,6 +130,14 @@ def _condition_test(study: Study, delta: np.ndarray) -> tuple[ConditionTest | No
         return None, "a test needs two conditions; this study has one"
     try:
         return condition_test(delta, study.labels, blocks=study.blocks, groups=study.conditions[:2]), ""
+    except InputError as error:
+        return None, str(error)
+
+
+def _differences(model: Model, study: Study, latents: Sequence[np.ndarray]) -> tuple[Differences | None, str]:
+    """Where conditions differ, or why that cannot be told."""
+    try:
+        return differences(model, latents, study.labels, blocks=study.blocks), ""
     except InputError as error:
         return None, str(error)
 
@@ -248,6 +262,7 @@ def analyse(
         except InputError as error:
             why_not = str(error)
     of_conditions, why_no_test = _condition_test(study, delta)
+    where, why_nowhere = _differences(model, study, latents)
     if len(conditions) > 2:
         why_not = f"Only {conditions[0]} and {conditions[1]} are compared, the first two conditions. {why_not}".strip()
     scored = None
@@ -287,4 +302,6 @@ def analyse(
         recovery_pooled=scored_pooled,
         pooled_maps=pooled_maps,
         condition_lam=condition_lam,
+        differences=where,
+        why_no_differences=why_nowhere,
     )

@@ -66,6 +66,31 @@ def test_shapes(analysis, study):
     assert (np.asarray(analysis.fit.coef) != 0).any(axis=(1, 2, 3)).all()
 
 
+def test_where_conditions_differ_is_told_of_maps_of_blocks(analysis, model):
+    found = analysis.differences
+    assert analysis.why_no_differences == ""
+    assert found.network.unit_labels == tuple("FNFN")
+    assert found.block_maps.shape == (4, 32, 48)
+    scale = np.sqrt(np.mean([np.var(z, dtype=np.float64) for z in analysis.latents]))
+    gain = visual_gain(found.network.influences, scale)
+    np.testing.assert_allclose(
+        found.block_maps[2], contribution_map(model, found.network.influences[2], gain), rtol=1e-6
+    )
+    for condition, units in (("F", [0, 2]), ("N", [1, 3])):
+        here = found.uncertainty[condition]
+        np.testing.assert_allclose(here.mean, found.block_maps[units].mean(axis=0))
+        # of two blocks with replacement half of the resamples are one block twice, widened by sqrt(2)
+        spread = np.ptp(found.block_maps[units], axis=0) / 2
+        np.testing.assert_allclose(here.standard_error, spread, rtol=0.1, atol=1e-9)
+    np.testing.assert_allclose(
+        found.maps.difference, found.uncertainty["F"].mean - found.uncertainty["N"].mean, atol=1e-12
+    )
+    kept = found.thresholded(0.2)
+    significant = found.maps.qvalue <= 0.2
+    np.testing.assert_array_equal(kept[significant], found.maps.difference[significant])
+    assert (kept[~significant] == 0).all()
+
+
 def test_each_run_is_fitted_as_it_would_be_alone(analysis):
     alone = fit_var(analysis.latents[5], CONFIG.order, CONFIG.lam)
     np.testing.assert_allclose(analysis.fit.coef[5], alone.coef, atol=1e-4)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import tyro
 
+from lassovae._cli._design import Design
 from lassovae._cli._fit import Fit
 from lassovae._errors import InputError, SolveError, TrainingError
 
@@ -32,7 +33,7 @@ class Command(Protocol):
         """
 
 
-COMMANDS: dict[str, Callable[..., Command]] = {"fit": Fit}
+COMMANDS: dict[str, Callable[..., Command]] = {"fit": Fit, "design": Design}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -116,6 +116,8 @@ def simulate_study(
     bleaching: float = 0.0,
     drift: float = 0.0,
     separation_px: float = SEPARATION_PX,
+    contrast: float = 1.0,
+    block_effect: float = 0.0,
 ) -> Study:
     """Simulate two-photon movies of cells whose calcium follows a sparse VAR that depends on the condition.
 
@@ -145,6 +147,10 @@ def simulate_study(
         bleaching: fraction of the light lost from the first frame of a run to its last.
         drift: amplitude of a slow change of brightness within a run, relative to the resting intensity.
         separation_px: smallest distance of two cells' centres; below about 9 pixels they overlap.
+        contrast: how far the couplings of the other conditions are from those of the first, as a share of the whole
+            way; at 0 conditions are alike and every difference that is found is false.
+        block_effect: standard deviation, over blocks, of the logarithm of a factor on each driver's couplings: what
+            runs recorded together share for other reasons than their condition. The truth's couplings are without it.
 
     Returns:
         A Study of uint16 recordings in memory, with a Truth in `truth`.
@@ -160,9 +166,12 @@ def simulate_study(
             "neuropil": neuropil,
             "motion_px": motion_px,
             "separation_px": separation_px,
+            "block_effect": block_effect,
         },
         {"num_runs": num_runs, "num_cells": num_cells, "block_size": block_size},
     )
+    if not 0 <= contrast <= 1:
+        raise InputError(f"contrast={contrast} must lie in [0, 1]")
     rate = check_frame_rate("simulation", frame_rate_hz)
     if rate is None:
         raise InputError("frame_rate_hz=None: a simulation needs a frame rate; 10.0 is usual")
@@ -184,14 +193,19 @@ def simulate_study(
     first, *others = (np.random.default_rng(child) for child in wiring_seed.spawn(len(conditions)))
     decays = draw_decays(first, num_cells, rate)
     wiring = Wiring(first, decays, coupling)
-    couplings = [wiring.first, *(wiring.change(rng) for rng in others)]
+    couplings = [wiring.first, *(wiring.change(rng, contrast) for rng in others)]
+    block_seeds = wiring_seed.spawn(-(-num_runs // block_size))
     rates = np.full(num_cells, burst_rate_hz)  # of all cells alike: activity alone must not tell a driver
 
     runs, traces = [], []
     for index, run_seed in enumerate(run_seeds):
         rng = np.random.default_rng(run_seed)
-        which = index // block_size % len(conditions)
-        calcium = draw_calcium(rng, couplings[which], _draw_length(rng, low, high), rate, rates)
+        block = index // block_size
+        which = block % len(conditions)
+        coupling_here = wiring.varied(
+            np.random.default_rng(block_seeds[block]), couplings[which], block_effect
+        )
+        calcium = draw_calcium(rng, coupling_here, _draw_length(rng, low, high), rate, rates)
         movie = _render(
             rng,
             scene,
@@ -207,7 +221,7 @@ def simulate_study(
         )
         name = f"run_{index:02d}"
         recording = ArrayRecording(movie, name=name, frame_rate_hz=rate)
-        runs.append(Run(name, recording, str(conditions[which]), index // block_size))
+        runs.append(Run(name, recording, str(conditions[which]), block))
         traces.append(calcium)
     truth = _truth(
         scene, decays, dict(zip(map(str, conditions), couplings, strict=True)), traces, photons * gain

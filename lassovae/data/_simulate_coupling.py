@@ -57,8 +57,8 @@ class Wiring:
                 share = rng.uniform(0.5, 0.9)
                 coupling[:, target, source] = weight * np.array([share, 1 - share])
 
-    def change(self, rng: np.random.Generator) -> np.ndarray:
-        """The coupling (lags, targets, sources) of another condition.
+    def change(self, rng: np.random.Generator, contrast: float = 1.0) -> np.ndarray:
+        """The coupling (lags, targets, sources) of another condition, `contrast` of the way from the first to it.
 
         A third of the drivers lose their followers, a sixth keep 30 % of their strength, the idle cells drive.
         """
@@ -71,7 +71,15 @@ class Wiring:
             changed[:, :, source] *= kept
             changed[0, source, source] = autoregression[source, source]
         self._connect(rng, changed, self.idle)
-        return changed
+        return changed if contrast == 1 else self.first + contrast * (changed - self.first)
+
+    def varied(self, rng: np.random.Generator, coupling: np.ndarray, spread: float) -> np.ndarray:
+        """The coupling with each driver's followers at a strength of their own: factors of mean 1, log-normal."""
+        factor = np.exp(spread * rng.standard_normal(len(self.decays)) - spread**2 / 2)
+        itself = np.diag(self.decays)
+        varied = coupling * factor
+        varied[0] += itself * (1 - factor)
+        return varied
 
 
 def spectral_radius(coupling: np.ndarray) -> float:

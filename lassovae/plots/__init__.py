@@ -7,6 +7,7 @@ is none, and return it; `save` writes it.
 
 from lassovae.plots._ablation import ablation_figure, run_points
 from lassovae.plots._contribution import contribution_figure
+from lassovae.plots._differences import differences_figure
 from lassovae.plots._forecast import forecast_figure, forecast_traces
 from lassovae.plots._image import image, latent_map
 from lassovae.plots._movie import movie_strip
@@ -23,6 +24,7 @@ __all__ = [
     "MODE_COLORS",
     "ablation_figure",
     "contribution_figure",
+    "differences_figure",
     "forecast_figure",
     "forecast_traces",
     "image",

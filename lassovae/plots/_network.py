@@ -22,6 +22,7 @@ def influence_network(
     mean_frame: ArrayLike,
     *,
     num_edges: int = 30,
+    signs: tuple[str, str] = ("positive", "negative"),
     title: str = "",
     letter: str | None = None,
     pixel_size_um: float | None = None,
@@ -37,6 +38,7 @@ def influence_network(
         latent_shape: (latent_height, latent_width).
         mean_frame: (height, width).
         num_edges: how many edges at most; those of strength 0 and a node's own past are never drawn.
+        signs: names of the two colours in the legend.
         title: at the left above the image.
         letter: panel letter before the title.
         pixel_size_um: side of a pixel in micrometres; draws a scale bar.
@@ -88,8 +90,8 @@ def influence_network(
     nodes = sorted(used)
     ax.scatter(x[nodes], y[nodes], s=5, color="white", edgecolors="black", linewidths=0.4, zorder=3)
     handles = [
-        Line2D([], [], color=COLORS["orange"], label="positive"),
-        Line2D([], [], color=COLORS["sky"], label="negative"),
+        Line2D([], [], color=COLORS["orange"], label=signs[0]),
+        Line2D([], [], color=COLORS["sky"], label=signs[1]),
     ]
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 0), ncols=2, borderaxespad=0.3)
     return ax

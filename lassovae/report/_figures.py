@@ -21,6 +21,7 @@ from lassovae.var import fit_var
 Results = Mapping[str, tuple[Model, Analysis]]
 MAIN = "end_to_end"
 NUM_TRACES = 4
+RATE = 0.05  # false-discovery rate of what is called different
 
 
 def _transient(prepared: Prepared, run: int, first: int) -> int:
@@ -79,6 +80,33 @@ def contribution(results: Results, study: Study) -> Figure | SubFigure:
         footprints = study.truth.footprints[study.truth.changed]
     return plots.contribution_figure(
         maps, conditions=(first, second), label="Ω − Ω(0)", footprints=footprints
+    )
+
+
+def differences(results: Results, name: str, study: Study) -> Figure | SubFigure | None:
+    """Where conditions differ by one model; None where that could not be told."""
+    model, analysis = results[name]
+    found = analysis.differences
+    if found is None or found.maps is None or found.network.edges is None:
+        return None
+    net, thresholded = found.network, found.thresholded(RATE)
+    matrix = np.zeros(net.support.shape[1:])
+    significant = found.network.edges.significant(RATE)
+    at = (net.targets[significant], net.sources[significant])
+    matrix[at] = found.network.edges.difference[significant]
+    footprints = None
+    if study.truth is not None and study.truth.footprints.shape[1:] == model.frame_shape:
+        footprints = study.truth.footprints[study.truth.changed]
+    return plots.differences_figure(
+        found.maps.difference,
+        found.maps.standard_error,
+        np.zeros(model.frame_shape) if thresholded is None else thresholded,
+        matrix,
+        model.latent_shape,
+        model.mean_frame,
+        conditions=found.maps.groups,
+        rate=RATE,
+        footprints=footprints,
     )
 
 
@@ -159,6 +187,16 @@ def draw_all(
         )
         outlined = ", with the cells whose outgoing coupling truly differs outlined." if whole_frames else "."
         keep(contribution(results, study), "contribution_maps.png", text + outlined)
+    finder = "recommended" if "recommended" in results else MAIN
+    figure_of_differences = differences(results, finder, study)
+    if figure_of_differences is not None:
+        text = (
+            f"Where conditions differ, by the {finder.replace('_', ' ')} model. a, difference of contribution maps of "
+            "fits to single blocks of runs. b, its standard error, with blocks as units. c, what of it is significant "
+            "with a false-discovery rate over pixels of 0.05. d, edges whose coupling differs at that rate"
+        )
+        outlined = "; cells whose outgoing coupling truly differs are outlined." if whole_frames else "."
+        keep(figure_of_differences, "differences.png", text + outlined)
     if "recommended" in results and results["recommended"][0].config.encoder == "soft_roi":
         figure = plots.regions_figure(
             prepared.mean_frame,

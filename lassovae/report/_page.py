@@ -17,6 +17,7 @@ from lassovae.report._tables import Row, ablation
 from lassovae.stats import (
     PAIRS_NOT_INDEPENDENT,
     comparison_sentence,
+    difference_sentence,
     format_pvalue,
     order_sentence,
     rank_sum_sentence,
@@ -24,6 +25,8 @@ from lassovae.stats import (
 from lassovae.training import write_text
 
 Results = Mapping[str, tuple[Model, Analysis]]
+
+MODEL_NAMES = {"end_to_end": "end-to-end model", "recommended": "recommended model"}
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -102,9 +105,9 @@ SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
     "permutation_tests": (
         "Do the conditions differ? Permutation of blocks of runs",
-        "ANOSIM R of swap errors, and the F ratio of how the conditions scatter (a difference of scatter can fake one "
-        "of dynamics). The p-value is the share of relabellings that look as different; a design cannot reach less "
-        "than the smallest.",
+        "Distance of the conditions' centres, whose p-value is the answer; beside it ANOSIM R, which unequal scatter "
+        "misleads, and the F ratio of how the conditions scatter. A p-value is the share of relabellings that look as "
+        "different; a design cannot reach less than the smallest.",
         {
             "model": "model",
             "λ": "lam",
@@ -200,15 +203,33 @@ def _forecasts(title: str, analysis: Analysis) -> str:
     )
 
 
+def _where(title: str, analysis: Analysis) -> list[str]:
+    """Edges, nodes and pixels in which conditions differ, by one model."""
+    found = analysis.differences
+    if found is None or found.maps is None or found.network.edges is None or found.network.nodes is None:
+        return []
+    said = [
+        difference_sentence(found.network.edges, "edges"),
+        difference_sentence(found.network.nodes, "nodes"),
+        difference_sentence(found.maps, "pixels"),
+    ]
+    return [f"Where, by the {title}: {text}" for text in said]
+
+
 def _found(results: Results, main: str) -> list[str]:
     analysis = results[main][1]
     sentences = [_forecasts("The end-to-end model", analysis)]
     if "recommended" in results:
         title = "The recommended model, soft regions of interest trained end to end,"
         sentences.append(_forecasts(title, results["recommended"][1]))
-    if analysis.condition_test is not None:
-        sentences += analysis.condition_test.sentences()
-    sentences += [comparison_sentence(c) for c in analysis.comparisons or ()]
+    told = f"by the {MODEL_NAMES.get(main, main)}"
+    for name in (n for n in ("recommended", main) if n in results):
+        test = results[name][1].condition_test
+        title = MODEL_NAMES.get(name, name)
+        if test is not None:
+            sentences.append(" ".join([f"Do conditions differ, by the {title}?", *test.sentences()]))
+        sentences += _where(title, results[name][1])
+    sentences += [f"The paper's test, {told}: {comparison_sentence(c)}" for c in analysis.comparisons or ()]
     if analysis.influence_result is not None:
         sentences.append(rank_sum_sentence(analysis.influence_result))
     return sentences
@@ -245,6 +266,8 @@ def write_page(
     )
     compared = [label for label in analysis.labels if label in analysis.conditions[:2]]
     notes = [analysis.design, order_sentence(compared), analysis.why_not]
+    if analysis.why_no_differences:
+        notes.append(f"Where conditions differ was not tested: {analysis.why_no_differences}")
     if analysis.why_no_test and not analysis.design.startswith("No permutation test"):
         notes.append(f"No permutation test: {analysis.why_no_test}")
     notes += [f"{name}: {note}" for name, (m, _) in results.items() for note in m.notes]

@@ -92,9 +92,10 @@ def permutation_tests(results: Results) -> list[Row]:
                 "num_relabellings": test.num_relabellings,
                 "exact": test.exact,
                 "exchange": test.exchange,
+                "without_drift": test.without_drift,
                 "num_units": test.num_units,
             }
-            for test in (found.place, found.scatter)
+            for test in (found.place, found.anosim, found.scatter)
         ]
     return rows
 
@@ -121,6 +122,57 @@ def influence_tests(results: Results) -> list[Row]:
         for name, (model, analysis) in results.items()
         if analysis.influence_result is not None
     ]
+
+
+def edges(results: Results) -> list[Row]:
+    """Every selected edge of every model: where, how strong in each condition, how stable, and whether that differs.
+
+    A node's place is its row and column on the latent map; the strength is the sum over lags, the lag in frames that
+    of the largest coefficient.
+    """
+    rows: list[Row] = []
+    for name, (model, analysis) in results.items():
+        if analysis.differences is None:
+            continue
+        net = analysis.differences.network
+        columns = model.latent_shape[1]
+        sizes = np.sum([np.abs(net.coef[c]) for c in net.conditions], axis=0)[:, net.targets, net.sources]
+        strengths = {c: (net.strength(c), net.strength_error(c)) for c in net.conditions}
+        for i, (source, target) in enumerate(zip(net.sources.tolist(), net.targets.tolist(), strict=True)):
+            row: Row = {"model": name, "source_row": source // columns, "source_column": source % columns}
+            row |= {"target_row": target // columns, "target_column": target % columns}
+            row["lag"] = int(sizes[:, i].argmax()) + 1
+            row["stability"] = "" if net.stability is None else float(net.stability[:, target, source].max())
+            for c, (strength, error) in strengths.items():
+                row |= {f"strength_{c}": float(strength[i]), f"strength_{c}_se": float(error[i])}
+            if net.edges is not None:
+                row |= {"difference": float(net.edges.difference[i])}
+                row |= {"difference_se": float(net.edges.standard_error[i])}
+                row |= {"pvalue": float(net.edges.pvalue[i]), "qvalue": float(net.edges.qvalue[i])}
+            rows.append(row)
+    return rows
+
+
+def nodes(results: Results) -> list[Row]:
+    """Outflow of every node of every model in each condition, and whether it differs."""
+    rows: list[Row] = []
+    for name, (model, analysis) in results.items():
+        if analysis.differences is None:
+            continue
+        net = analysis.differences.network
+        columns = model.latent_shape[1]
+        means = {
+            c: net.influences[[label == c for label in net.unit_labels]].mean(axis=0) for c in net.conditions
+        }
+        for node in range(net.influences.shape[1]):
+            row: Row = {"model": name, "row": node // columns, "column": node % columns}
+            row |= {f"outflow_{c}": float(values[node]) for c, values in means.items()}
+            if net.nodes is not None:
+                row |= {"difference": float(net.nodes.difference[node])}
+                row |= {"difference_se": float(net.nodes.standard_error[node])}
+                row |= {"pvalue": float(net.nodes.pvalue[node]), "qvalue": float(net.nodes.qvalue[node])}
+            rows.append(row)
+    return rows
 
 
 def truth_recovery(results: Results) -> list[Row]:
@@ -175,6 +227,8 @@ def all_tables(results: Results) -> dict[str, list[Row]]:
         "effect_sizes": effect_sizes(results),
         "group_tests": group_tests(results),
         "comparisons": influence_tests(results),
+        "edges": edges(results),
+        "nodes": nodes(results),
         "truth_recovery": truth_recovery(results),
         "skip_connection": skip_connection(results),
     }

@@ -1,10 +1,11 @@
-"""The recommended test between conditions: permutation of blocks, its warning about scatter, and the effect's size."""
+"""The recommended test between conditions: blocks permuted, centres compared, scatter and effect beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from lassovae._errors import InputError
@@ -13,6 +14,7 @@ from lassovae.stats._dissimilarity import swap_dissimilarity
 from lassovae.stats._effect import EffectSize, effect_size
 from lassovae.stats._permutation import PermutationResult, permutation_test
 from lassovae.stats._permutation_words import dispersion_sentence, effect_sentence, permutation_sentence
+from lassovae.stats._words import order_sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +22,14 @@ class ConditionTest:
     """Do the dynamics of conditions differ.
 
     Attributes:
-        place: ANOSIM of the swap dissimilarities; its p-value is the answer.
+        place: permutation test of the distance of the conditions' centres; its p-value is the answer.
+        anosim: ANOSIM of the same dissimilarities, whose R is the familiar measure; unequal scatter misleads it.
         scatter: dispersion test on the same runs.
         effect: across-minus-within swap error with its interval; None where a condition has one block only.
     """
 
     place: PermutationResult
+    anosim: PermutationResult
     scatter: PermutationResult
     effect: EffectSize | None
 
@@ -45,16 +49,21 @@ def condition_test(
     *,
     blocks: Sequence[Hashable] | None = None,
     groups: Sequence[str] | None = None,
+    times: Sequence[float] | None = None,
     num_permutations: int = 9999,
     seed: int = 0,
 ) -> ConditionTest:
-    """Test whether the dynamics of conditions differ, with blocks of runs as the units.
+    """Test whether the dynamics of two conditions differ, with blocks of runs as the units.
+
+    A swap error grows with the square of how far coefficients are apart, and is taken for a squared distance.
 
     Args:
         delta: (runs, runs) of `swap_errors`.
         labels: condition of each run.
         blocks: block of each run; None: every run is a unit.
-        groups: conditions to compare; None: all.
+        groups: the two conditions to compare; None: there are only two.
+        times: of each run; None: they were recorded one after the other, as they are listed. A linear drift over them
+            is taken out, unless each condition is one stretch of runs, which cannot be told from drift.
         num_permutations, seed: as in `permutation_test`.
 
     Returns:
@@ -63,15 +72,27 @@ def condition_test(
     Raises:
         InputError: as `swap_dissimilarity` and `permutation_test`.
     """
-    apart = swap_dissimilarity(delta)
+    squares = swap_dissimilarity(delta)
+    apart = np.sqrt(squares)
+    wanted = tuple(dict.fromkeys(map(str, labels))) if groups is None else tuple(map(str, groups))
+    compared = [str(label) for label in labels if str(label) in wanted]
+    when = list(range(len(apart))) if times is None else times
     place = permutation_test(
-        apart, labels, blocks=blocks, groups=groups, num_permutations=num_permutations, seed=seed
+        apart,
+        labels,
+        blocks=blocks,
+        groups=groups,
+        statistic="centres",
+        times=None if order_sentence(compared) else when,
+        num_permutations=num_permutations,
+        seed=seed,
     )
-    scatter = dispersion_test(
-        apart, labels, blocks=blocks, groups=groups, num_permutations=num_permutations, seed=seed
+    familiar, scatter = (
+        test(apart, labels, blocks=blocks, groups=groups, num_permutations=num_permutations, seed=seed)
+        for test in (permutation_test, dispersion_test)
     )
     try:
-        effect = effect_size(apart, labels, blocks=blocks, groups=groups, seed=seed)
+        effect = effect_size(squares, labels, blocks=blocks, groups=groups, seed=seed)
     except InputError:  # a condition of one block: there is nothing to resample
         effect = None
-    return ConditionTest(place, scatter, effect)
+    return ConditionTest(place, familiar, scatter, effect)

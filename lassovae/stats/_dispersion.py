@@ -87,4 +87,4 @@ def dispersion_test(
     matrix = check_dissimilarity(dissimilarity)
     some: Compared = compared(matrix, labels, blocks, exchange, groups)
     distances = _to_centre(matrix[np.ix_(some.kept, some.kept)], some.design.observed)
-    return tested(_f_ratio, distances, some, "dispersion", num_permutations, seed)
+    return tested(_f_ratio, distances, some, "dispersion", num_permutations, seed, without_drift=False)

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from lassovae._errors import InputError
+from lassovae.stats._centres import centres
 from lassovae.stats._rank_sum import square_matrix
 
-StatisticName = Literal["anosim", "permanova", "across_minus_within"]
+StatisticName = Literal["centres", "anosim", "permanova", "across_minus_within"]
 Statistic = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 ASYMMETRY = 1e-9  # of the largest entry: what rounding may leave
 
@@ -116,16 +117,20 @@ def permanova(squares: NDArray[np.float64], member: NDArray[np.float64]) -> NDAr
 
 
 def prepared(
-    dissimilarity: NDArray[np.float64], statistic: StatisticName
+    dissimilarity: NDArray[np.float64], statistic: StatisticName, times: NDArray[np.float64] | None = None
 ) -> tuple[Statistic, NDArray[np.float64]]:
     """The function of a statistic, and the values that it sums: ranks, squares, or the dissimilarities."""
+    if statistic == "centres":
+        return centres(times, len(dissimilarity)), np.square(dissimilarity)
+    if times is not None:
+        raise InputError(f"statistic={statistic!r} knows no times: choose 'centres', or leave times out")
     if statistic == "permanova":
         return permanova, np.square(dissimilarity)
     if statistic == "across_minus_within":
         return across_minus_within, dissimilarity
     if statistic != "anosim":
         raise InputError(
-            f"statistic={statistic!r} is not known; choose one of anosim, permanova, across_minus_within"
+            f"statistic={statistic!r} is not known; choose one of centres, anosim, permanova, across_minus_within"
         )
     pairs = np.triu_indices(len(dissimilarity), 1)
     ranks = np.zeros_like(dissimilarity)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassovae._errors import InputError
+from lassovae.stats._centres import check_times
 from lassovae.stats._dissimilarity import Statistic, StatisticName, check_dissimilarity, prepared
 from lassovae.stats._rank_sum import check_labels, group_members
 from lassovae.stats._relabelling import Exchange, Relabellings, relabellings
@@ -34,10 +35,11 @@ class PermutationResult:
         num_relabellings: different relabellings that the design allows.
         exact: all of them were evaluated, not a sample.
         smallest_pvalue: the smallest that this design and this number of relabellings can reach.
-        name: "anosim", "permanova", "across_minus_within" or "dispersion".
+        name: "centres", "anosim", "permanova", "across_minus_within" or "dispersion".
         exchange: "free" (single runs), "whole" (whole blocks) or "within" (runs of a block).
         groups: labels, in order of appearance.
         num_units: runs or, where whole blocks are exchanged, blocks.
+        without_drift: a linear dependence on time was taken out.
     """
 
     statistic: float
@@ -50,6 +52,15 @@ class PermutationResult:
     exchange: Exchange
     groups: tuple[str, ...]
     num_units: int
+    without_drift: bool = False
+
+
+def pvalue_among(observed: float, null: NDArray[np.float64], exact: bool) -> float:
+    """Share of relabellings whose statistic is at least the study's; the study counts beside those that were drawn."""
+    size = np.abs(null[np.isfinite(null)]).max(initial=0.0)
+    at_least = null >= observed - ROUNDING * size
+    more = 0 if exact else 1  # the study itself is among all relabellings
+    return float((at_least.sum() + more) / (len(null) + more))
 
 
 def _evaluated(
@@ -109,6 +120,7 @@ def tested(
     name: TestName,
     num_permutations: int,
     seed: int,
+    without_drift: bool,
 ) -> PermutationResult:
     """The statistic of the study among those of its relabellings.
 
@@ -122,13 +134,10 @@ def tested(
     exact = design.number <= MOST_ENUMERATED
     codes = design.every() if exact else design.drawn(num_permutations, np.random.default_rng(seed))
     null = _evaluated(statistic, values, codes, num_groups)
-    size = np.abs(null[np.isfinite(null)]).max(initial=0.0)
-    at_least = null >= observed - ROUNDING * size
-    more = 0 if exact else 1  # the study itself is among all relabellings, and counts beside those drawn
     smallest = design.num_equivalent / design.number
     return PermutationResult(
         statistic=observed,
-        pvalue=float((at_least.sum() + more) / (len(null) + more)),
+        pvalue=pvalue_among(observed, null, exact),
         null=null,
         num_relabellings=design.number,
         exact=exact,
@@ -137,6 +146,7 @@ def tested(
         exchange=design.exchange,
         groups=some.groups,
         num_units=sum(map(len, design.decks)),
+        without_drift=without_drift,
     )
 
 
@@ -148,6 +158,7 @@ def permutation_test(
     exchange: Exchange | None = None,
     groups: Sequence[str] | None = None,
     statistic: StatisticName = "anosim",
+    times: Sequence[float] | None = None,
     num_permutations: int = 9999,
     seed: int = 0,
 ) -> PermutationResult:
@@ -163,7 +174,10 @@ def permutation_test(
         blocks: the block of each run; None: every run is exchangeable by itself.
         exchange: "whole" blocks (the default where blocks are given), runs "within" their block, or "free".
         groups: the labels to compare, runs of others are left out; None: all.
-        statistic: "anosim" (R, on ranks), "permanova" (pseudo-F, on squares) or "across_minus_within" (of means).
+        statistic: "centres" (of two groups, studentised as Welch's t, on squares: the one that unequal scatter does not
+            mislead), "anosim" (R, on ranks), "permanova" (pseudo-F, on squares) or "across_minus_within" (of means).
+        times: of each run, in any unit; "centres" takes a linear dependence on it out of the dissimilarities. Slow
+            drift otherwise hides a difference of alternating blocks.
         num_permutations: relabellings drawn where there are more than 100 000; fewer are all evaluated.
         seed: of the relabellings drawn.
 
@@ -175,8 +189,8 @@ def permutation_test(
             out of range.
 
     References:
-        Clarke 1993 (ANOSIM); Anderson 2001 (PERMANOVA); Winkler et al. 2014 (exchangeability blocks); Phipson & Smyth
-        2010 (why a p-value is never 0).
+        Anderson et al. 2017 (centres); Clarke 1993 (ANOSIM); Anderson 2001 (PERMANOVA); Winkler et al. 2014
+        (exchangeability blocks); Phipson & Smyth 2010 (why a p-value is never 0).
 
     Example:
         >>> apart = [[0, 1, 5, 5], [1, 0, 5, 5], [5, 5, 0, 1], [5, 5, 1, 0]]
@@ -186,5 +200,10 @@ def permutation_test(
     """
     matrix = check_dissimilarity(dissimilarity)
     some = compared(matrix, labels, blocks, exchange, groups)
-    compute, values = prepared(matrix[np.ix_(some.kept, some.kept)], statistic)
-    return tested(compute, values, some, statistic, num_permutations, seed)
+    if statistic == "centres" and len(some.groups) != 2:
+        raise InputError(
+            f"statistic='centres' compares two groups, not {len(some.groups)}: name two in groups"
+        )
+    when = None if times is None else check_times(times, len(matrix))[some.kept]
+    compute, values = prepared(matrix[np.ix_(some.kept, some.kept)], statistic, when)
+    return tested(compute, values, some, statistic, num_permutations, seed, when is not None)

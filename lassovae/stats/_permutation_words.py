@@ -8,6 +8,7 @@ from lassovae.stats._permutation import PermutationResult
 from lassovae.stats._words import format_pvalue
 
 NAMES = {
+    "centres": "studentised squared distance of centres",
     "anosim": "ANOSIM R",
     "permanova": "PERMANOVA pseudo-F",
     "across_minus_within": "across-minus-within difference",
@@ -42,7 +43,8 @@ def permutation_sentence(result: PermutationResult, *, alpha: float = 0.05) -> s
     groups = " and ".join(result.groups)
     how = f"all {result.num_relabellings}" if result.exact else f"{len(result.null)} random"
     found = f"{NAMES[result.name]} {result.statistic:.2f}, p = {format_pvalue(result.pvalue)}"
-    tested = f"({found}, {how} relabellings of {UNITS[result.exchange]})"
+    drift = ", linear drift taken out" if result.without_drift else ""
+    tested = f"({found}, {how} relabellings of {UNITS[result.exchange]}{drift})"
     what = "scatter about their centres" if result.name == "dispersion" else "dynamics"
     if result.smallest_pvalue > alpha:
         text = (
@@ -74,6 +76,13 @@ def dispersion_sentence(place: PermutationResult, scatter: PermutationResult, *,
     _check_alpha(alpha)
     if place.pvalue > alpha:
         return ""
+    if place.name == "centres":  # which scatter does not mislead
+        if scatter.pvalue > alpha:
+            return ""
+        return (
+            f"They also scatter differently (F = {scatter.statistic:.2f}, p = {format_pvalue(scatter.pvalue)}): runs "
+            "of one are less alike than those of the other. The difference above is of their centres."
+        )
     if scatter.smallest_pvalue > alpha:
         return (
             "Groups of unequal scatter can look like groups that lie apart, and this design cannot tell whether theirs "

@@ -14,7 +14,9 @@ from lassovae.var._forecast import (
 )
 from lassovae.var._pooled import fit_pooled
 from lassovae.var._prune import prune, t_values
+from lassovae.var._refit import refit
 from lassovae.var._runs import fit_runs
+from lassovae.var._stability import selection_frequency
 
 __all__ = [
     "LamPath",
@@ -32,9 +34,11 @@ __all__ = [
     "predict",
     "prune",
     "random_phases",
+    "refit",
     "relative_error",
     "relative_error_centred",
     "rollout",
+    "selection_frequency",
     "spectral_radius",
     "suggested_lam",
     "t_values",

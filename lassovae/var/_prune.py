@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from lassovae._errors import InputError
-from lassovae.var._design import regression
 from lassovae.var._fit import VARFit
+from lassovae.var._refit import refit
 
 
 def t_values(fit: VARFit, list_of_latents: Sequence[ArrayLike]) -> NDArray[np.float64]:
@@ -30,37 +30,10 @@ def t_values(fit: VARFit, list_of_latents: Sequence[ArrayLike]) -> NDArray[np.fl
     Raises:
         InputError: the fit has a runs axis, other nodes, or a target with as many coefficients as rows.
     """
-    coef = np.asarray(fit.coef)
-    if coef.ndim != 3:
-        raise InputError(
-            f"coef has shape {coef.shape}: give one fit (lags, targets, sources), as fit_pooled does"
-        )
-    order, num_nodes, _ = coef.shape
-    runs = [np.asarray(z, np.float64).reshape(len(np.asarray(z)), -1) for z in list_of_latents]
-    if not runs or any(z.shape[1] != num_nodes for z in runs):
-        raise InputError(
-            f"list_of_latents must hold runs of the fit's {num_nodes} nodes, those it was fitted to"
-        )
-    design, targets = regression(runs, [z.mean(axis=0) for z in runs], order)
-    gram, cross = design.T @ design, design.T @ targets
-    power = np.square(targets).sum(axis=0)
-    support = np.moveaxis(coef, 0, 1).reshape(num_nodes, -1) != 0
-    values = np.zeros(support.shape)
-    for target, selected in enumerate(support):
-        at = np.flatnonzero(selected)
-        if len(at) == 0:
-            continue
-        if len(at) >= len(design):
-            raise InputError(
-                f"target {target} has {len(at)} coefficients, and {len(design)} rows: raise condition_lam"
-            )
-        inverse = np.linalg.pinv(gram[np.ix_(at, at)], hermitian=True)
-        least_squares = inverse @ cross[at, target]
-        residual = max(power[target] - cross[at, target] @ least_squares, 0.0) / (len(design) - len(at))
-        error = np.sqrt(residual * np.diag(inverse).clip(min=0))
-        values[target, at] = least_squares / np.where(error > 0, error, np.inf)
-        values[target, at[(error == 0) & (least_squares != 0)]] = np.inf  # an exact law has no error
-    return np.moveaxis(values.reshape(num_nodes, order, -1), 1, 0)
+    least_squares, error = refit(list_of_latents, fit.coef)
+    values = least_squares / np.where(error > 0, error, np.inf)
+    values[(error == 0) & (least_squares != 0)] = np.inf  # an exact law has no error
+    return values
 
 
 def prune(fit: VARFit, list_of_latents: Sequence[ArrayLike], threshold: float = 1.0) -> VARFit:

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from lassovae import InputError
 from lassovae.data import simulate_study
 from lassovae.data._simulate import _draw_length
-from lassovae.data._simulate_coupling import spectral_radius
+from lassovae.data._simulate_coupling import Wiring, draw_decays, spectral_radius
 
 SMALL = {"num_runs": 2, "frames": 30, "frame_shape": (40, 48), "num_cells": 8, "block_size": 1}
 
@@ -162,9 +162,45 @@ def test_more_conditions_and_one():
     assert simulate_study(0, **SMALL | {"num_cells": 1}).truth.drivers["F"].sum() == 0
 
 
+def test_contrast_is_a_share_of_the_way_to_the_other_condition():
+    whole, half, none = (simulate_study(1, **SMALL, contrast=c).truth for c in (1.0, 0.5, 0.0))
+    first, second = whole.coupling["F"], whole.coupling["N"]
+    np.testing.assert_array_equal(half.coupling["F"], first)
+    np.testing.assert_allclose(half.coupling["N"], (first + second) / 2, atol=1e-15)
+    np.testing.assert_array_equal(none.coupling["N"], first)
+    assert half.changed.any()
+    assert not none.changed.any()
+    for a, b in zip(whole.traces[:1], none.traces[:1], strict=True):
+        np.testing.assert_array_equal(a, b)  # runs of the first condition stay as they are
+
+
+def test_blocks_have_couplings_of_their_own():
+    """Of a driver's followers, not of its own decay; the same for all runs of a block, one on average."""
+    rng = np.random.default_rng(0)
+    wiring = Wiring(rng, draw_decays(rng, 12, 10.0), 2.0)
+    many = np.stack([wiring.varied(rng, wiring.first, 0.3) for _ in range(4000)])
+    linked = (wiring.first != 0) & ~np.eye(12, dtype=bool)
+    assert ((many != 0) == (wiring.first != 0)).all()
+    np.testing.assert_allclose(
+        many[:, 0, np.arange(12), np.arange(12)], np.tile(wiring.decays, (4000, 1)), rtol=1e-12
+    )
+    factors = many[:, linked] / wiring.first[linked]
+    np.testing.assert_allclose(factors.mean(axis=0), 1, atol=0.03)
+    np.testing.assert_allclose(np.log(factors).std(axis=0), 0.3, rtol=0.05)
+    source = np.nonzero(linked)[2]
+    same = factors[:, source == source[0]]
+    np.testing.assert_allclose(same, same[:, :1] + 0 * same, rtol=1e-9)
+    assert spectral_radius(many[0]) < 1
+    plain, varied = (simulate_study(2, **SMALL, block_effect=e) for e in (0.0, 0.5))
+    assert not np.array_equal(plain.truth.traces[0], varied.truth.traces[0])
+    np.testing.assert_array_equal(plain.truth.coupling["F"], varied.truth.coupling["F"])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"contrast": 1.5}, r"contrast=1\.5 must lie in \[0, 1\]"),
+        ({"block_effect": -0.1}, r"block_effect=-0\.1"),
         ({"num_runs": 0}, "num_runs=0"),
         ({"num_cells": 2.5}, r"num_cells=2\.5 must be an integer"),
         ({"num_cells": 200}, "num_cells=200 do not fit"),

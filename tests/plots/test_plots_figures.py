@@ -243,6 +243,27 @@ def test_swap_matrix_names_what_does_not_fit(scene):
         plots.swap_matrix(axes()[1], scene["delta"], list("FNF"))
 
 
+def test_differences_figure(scene, tmp_path):
+    difference = np.linspace(-2, 1, scene["mean"].size).reshape(scene["mean"].shape)
+    kept = np.where(np.abs(difference) > 1.5, difference, 0.0)
+    edges = np.zeros((NODES, NODES))
+    edges[8, 1], edges[20, 3] = 0.4, -0.1  # target, source
+    figure = plots.differences_figure(
+        difference, np.abs(difference) / 3, kept, edges, GRID, scene["mean"], conditions=("A", "B"), rate=0.1
+    )
+    first, error, third, network = figure.axes[:4]
+    assert first.images[0].get_clim() == third.images[0].get_clim()  # what is kept looks as it did
+    np.testing.assert_array_equal(third.images[0].get_array(), kept)
+    assert error.images[0].get_clim()[0] == 0
+    assert len([patch for patch in network.patches if isinstance(patch, FancyArrowPatch)]) == 2
+    assert network.texts[0].get_text() == "Edges that differ (2)"
+    assert third.texts[0].get_text() == "A − B, false-discovery rate 0.1"
+    assert [text.get_text() for text in network.get_legend().get_texts()] == ["more positive in A", "in B"]
+    drawn(figure, tmp_path)
+    with pytest.raises(InputError, match="thresholded"):
+        plots.differences_figure(difference, difference, kept[1:], edges, GRID, scene["mean"])
+
+
 def test_influence_network_draws_from_source_to_target(scene, tmp_path):
     coef = np.zeros((2, NODES, NODES))
     coef[0, 8, 1], coef[1, 20, 3] = 2.0, -1.0  # target, source

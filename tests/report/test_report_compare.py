@@ -87,11 +87,11 @@ def test_the_folder_is_the_one_of_the_contract(compared):
     ]  # fmt: skip
     assert sorted(p.name for p in (out / "models").iterdir()) == ["block_mean", "no_skip", "sequential"]
     assert sorted(p.name for p in (out / "tables").iterdir()) == [
-        "ablation.csv", "ablation_runs.csv", "comparisons.csv", "effect_sizes.csv", "group_tests.csv",
-        "permutation_tests.csv", "skip_connection.csv", "truth_recovery.csv",
+        "ablation.csv", "ablation_runs.csv", "comparisons.csv", "edges.csv", "effect_sizes.csv", "group_tests.csv",
+        "nodes.csv", "permutation_tests.csv", "skip_connection.csv", "truth_recovery.csv",
     ]  # fmt: skip
     assert {
-        "ablation.png", "contribution_maps.png", "forecasts.png", "movie.png", "skip_connection.png",
+        "ablation.png", "contribution_maps.png", "differences.png", "forecasts.png", "movie.png", "skip_connection.png",
         "swap_and_network.png", "training.png", "truth.png",
     } <= {p.name for p in (out / "figures").iterdir()}  # fmt: skip
     assert [p for p in out.rglob("*") if p.name.endswith(".tmp") or p.suffix in (".pkl", ".pickle")] == []
@@ -156,7 +156,7 @@ def test_tables_hold_finite_numbers_that_are_those_of_the_analysis(compared):
         rows = rows_of(path)
         assert rows, path.name
         words = {"model", "run", "condition", "fits", "group_a", "group_b", "kind", "significant"}
-        words |= {"test", "exact", "exchange", "effect"}
+        words |= {"test", "exact", "exchange", "effect", "without_drift"}
         for row in rows:
             assert None not in row
             for column, value in row.items():
@@ -210,10 +210,39 @@ def test_the_page_needs_nothing_else_and_escapes_names(compared, study):
         "8 runs (4 of F and 4 of N)",
         "cannot be reached, whatever the data",
         "Values: tables/ablation.csv",
+        "Do conditions differ, by the end-to-end model?",
+        "Where, by the end-to-end model: ",
     ):
         assert phrase in shown
     assert "is not a real contrast" not in shown  # blocks alternate
     assert not re.search(r"\bnan\b|\bNone\b", shown)
+
+
+def test_every_edge_and_node_is_in_its_table(compared):
+    results, out = compared
+    model, analysis = results["end_to_end"]
+    net, columns = analysis.differences.network, model.latent_shape[1]
+    with open(out / "tables" / "edges.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["model"] == "end_to_end"]
+    assert len(rows) == len(net.sources) > 0
+    for i, row in enumerate(rows):
+        source = int(row["source_row"]) * columns + int(row["source_column"])
+        target = int(row["target_row"]) * columns + int(row["target_column"])
+        assert (source, target) == (net.sources[i], net.targets[i])
+        both = abs(net.coef["F"]) + abs(net.coef["N"])
+        assert int(row["lag"]) == both[:, target, source].argmax() + 1
+        for c in "FN":
+            assert float(row[f"strength_{c}"]) == net.coef[c][:, target, source].sum()
+            of_blocks = net.unit_strengths[[label == c for label in net.unit_labels], i]
+            assert float(row[f"strength_{c}_se"]) == pytest.approx(of_blocks.std(ddof=1) / math.sqrt(2))
+        assert float(row["qvalue"]) == net.edges.qvalue[i]
+        assert float(row["stability"]) == net.stability[:, target, source].max()
+    with open(out / "tables" / "nodes.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["model"] == "end_to_end"]
+    assert [float(row["qvalue"]) for row in rows] == net.nodes.qvalue.tolist()
+    assert [int(row["row"]) * columns + int(row["column"]) for row in rows] == list(range(len(rows)))
+    outflow = net.influences[[label == "N" for label in net.unit_labels]].mean(axis=0)
+    assert [float(row["outflow_N"]) for row in rows] == outflow.tolist()
 
 
 def test_the_summary_is_an_aligned_table_of_all_models(compared):
@@ -272,9 +301,11 @@ def test_early_against_late_in_one_condition_each_is_called_no_real_contrast(stu
 def test_one_condition_gives_a_page_without_tests(study, tmp_path):
     runs = [replace(run, condition="F") for run in study]
     results = compare(Study(tuple(runs), name="one"), NO_NETWORK, tmp_path / "out", show_progress=False)
-    assert set(all_tables(results)) == {"ablation", "ablation_runs"}
+    assert set(all_tables(results)) == {"ablation", "ablation_runs", "edges", "nodes"}
     shown = " ".join(Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).text)
     assert "a comparison needs two conditions; this study has one" in shown
+    assert "Where, by the" not in shown
+    assert not (tmp_path / "out" / "figures" / "differences.png").exists()
     assert not (tmp_path / "out" / "figures" / "contribution_maps.png").exists()
 
 

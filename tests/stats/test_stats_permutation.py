@@ -207,7 +207,7 @@ def put(i, j, value, both=True):
         (bad(put(0, 1, 1.0)), "FFNN", {"blocks": [0, 1]}, "blocks has 2 entries for 4 labels"),
         (bad(put(0, 1, 1.0)), "FFNN", {"exchange": "whole"}, "needs blocks"),
         (bad(put(0, 1, 1.0)), "FFNN", {"exchange": "some"}, "choose one of free, whole, within"),
-        (bad(put(0, 1, 1.0)), "FFNN", {"statistic": "t"}, "choose one of anosim"),
+        (bad(put(0, 1, 1.0)), "FFNN", {"statistic": "t"}, "choose one of centres, anosim"),
         (bad(put(0, 1, 1.0)), "FFNN", {"num_permutations": 0}, "must be at least 1"),
     ],
 )

@@ -1,0 +1,64 @@
+"""Least squares on selected sources: what a lasso selected, without its shrinkage, and how well it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jax.typing import ArrayLike
+from numpy.typing import NDArray
+
+from lassovae._errors import InputError
+from lassovae.var._design import regression
+
+
+def refit(
+    list_of_latents: Sequence[ArrayLike], support: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """One VAR by least squares for several runs together, each target on its selected sources only.
+
+    Each run is centred by itself. Where the same runs made the selection, coefficients look larger and surer than
+    they are; a difference between groups of runs does not, if the selection did not know the groups.
+
+    Args:
+        list_of_latents: runs, (time, nodes) or (time, height, width).
+        support: (lags, targets, sources), true or not 0 where there is a coefficient.
+
+    Returns:
+        Coefficients and their standard errors (of least squares, rows taken for independent), both (lags, targets,
+        sources) float64, 0 off the support. NumPy, not differentiable.
+
+    Raises:
+        InputError: other nodes, a run too short, or a target with as many coefficients as rows.
+    """
+    chosen = np.asarray(support)
+    if chosen.ndim != 3 or chosen.shape[1] != chosen.shape[2]:
+        raise InputError(
+            f"coef has shape {chosen.shape}: give one fit (lags, targets, sources), as fit_pooled does"
+        )
+    order, num_nodes, _ = chosen.shape
+    runs = [np.asarray(z, np.float64).reshape(len(np.asarray(z)), -1) for z in list_of_latents]
+    if not runs or any(z.shape[1] != num_nodes for z in runs):
+        raise InputError(
+            f"list_of_latents must hold runs of the fit's {num_nodes} nodes, those it was fitted to"
+        )
+    design, targets = regression(runs, [z.mean(axis=0) for z in runs], order)
+    gram, cross = design.T @ design, design.T @ targets
+    power = np.square(targets).sum(axis=0)
+    selected = np.moveaxis(chosen != 0, 0, 1).reshape(num_nodes, -1)
+    coef, error = np.zeros(selected.shape), np.zeros(selected.shape)
+    for target, row in enumerate(selected):
+        at = np.flatnonzero(row)
+        if len(at) == 0:
+            continue
+        if len(at) >= len(design):
+            raise InputError(
+                f"target {target} has {len(at)} coefficients, and {len(design)} rows: raise condition_lam, the l1 "
+                "strength"
+            )
+        inverse = np.linalg.pinv(gram[np.ix_(at, at)], hermitian=True)
+        coef[target, at] = inverse @ cross[at, target]
+        residual = max(power[target] - cross[at, target] @ coef[target, at], 0.0) / (len(design) - len(at))
+        error[target, at] = np.sqrt(residual * np.diag(inverse).clip(min=0))
+    shape = (num_nodes, order, num_nodes)
+    return np.moveaxis(coef.reshape(shape), 1, 0), np.moveaxis(error.reshape(shape), 1, 0)
