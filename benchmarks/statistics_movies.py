@@ -133,7 +133,7 @@ def main() -> None:
                 path = arguments.out / "cache" / settings / f"{encoder} {contrast} {seed}.json"
                 rows.append(cached(path, lambda e=encoder, c=contrast, s=seed: judged(e, c, s)))  # type: ignore[misc]
                 print(f"{encoder}, contrast {contrast}, seed {seed}", flush=True)
-            made: Row = {"encoder": encoder, "contrast": contrast, "studies": len(rows)}
+            made: Row = {"encoder": encoder, "contrast": contrast, "seeds": len(rows)}
             for test in ("blocks", "anosim", "runs", "rank_sum", "scatter"):
                 made[f"{test} rejects"] = f"{np.mean([r[test] <= LEVEL for r in rows]):.3f}"
             for what in ("nodes", "edges", "pixels"):

@@ -3,6 +3,8 @@
     python benchmarks/evidence.py --out results/evidence && cp results/evidence/tables/*.csv docs/evidence/
     python benchmarks/decisions.py --out results/decisions && cp results/decisions/tables/*.csv docs/evidence/
     python examples/reproduction.py && cp results/reproduction/quarter/tables/*.csv docs/evidence/
+    python benchmarks/statistics_matrices.py && python benchmarks/statistics_movies.py
+    python benchmarks/network_selection.py && cp results/statistics/tables/*.csv docs/evidence/
     python benchmarks/write_decisions.py
 
 A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; `tests/test_tables.py` holds that it is up to date.
@@ -18,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 EVIDENCE = ROOT / "docs" / "evidence"
-PAGES = ("findings", "reproduction")  # in docs itself
+PAGES = ("findings", "reproduction", "statistics_validation")  # in docs itself
 Row = Mapping[str, str]
 NAMES = {
     "drivers": "drivers",
@@ -78,6 +80,12 @@ TRAINED = (
     "alive",
 )
 CRITERIA = ("suggested", "held_out", "aic", "bic", "ebic")
+TESTS = {
+    "blocks": "recommended",
+    "anosim": "ANOSIM of blocks",
+    "runs": "single runs",
+    "rank_sum": "the paper's",
+}
 NULLS = ("as it is", "shuffled", "random phases", "no coupling")
 
 
@@ -216,6 +224,32 @@ TABLES = {
         ("l_rec_mean", "latent_snr_mean"),
         names={"l_rec_mean": "1000 L_rec", "latent_snr_mean": "latent signal to noise"},
         times={"l_rec_mean": 1000},
+    ),
+    "level": Table("level", ("design", "null"), tuple(TESTS), names=TESTS),
+    "power": Table("power", ("blocks a condition", "effect"), tuple(TESTS), names=TESTS),
+    "mid_p": Table("mid_p", ("rule",), ("rejected",)),
+    "movies": Table(
+        "movies",
+        ("encoder", "contrast"),
+        tuple(f"{test} rejects" for test in TESTS),
+        names={f"{test} rejects": name for test, name in TESTS.items()},
+    ),
+    "movies_found": Table(
+        "movies",
+        ("encoder", "contrast"),
+        tuple(f"{what} {k}" for what in ("nodes", "edges", "pixels") for k in ("found", "all", "false")),
+        lambda row: float(row["contrast"]) > 0,
+    ),
+    "movies_false": Table(
+        "movies",
+        ("encoder",),
+        tuple(f"{what} any" for what in ("nodes", "edges", "pixels")),
+        lambda row: float(row["contrast"]) == 0,
+    ),
+    "selection": Table(
+        "selection",
+        ("strength", "threshold"),
+        ("candidates", *(f"{what} {k}" for what in ("nodes", "edges") for k in ("found", "false"))),
     ),
     "recovered": Table(
         "recovered",

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from lassovae import Config, InputError, Preprocess, SolveError, TrainingError, preset, training
+from lassovae import Config, InputError, Preprocess, SolveError, TrainingError, preset, stats, training
 from lassovae._cli import COMMANDS, main
 from lassovae.data import ArrayRecording, Run, Study, read_study, write_study
 
@@ -253,3 +253,47 @@ def test_device_cpu_is_chosen_before_jax_is_imported(study, tmp_path):
     assert "cpu device" in found["devices"]
     assert json.loads((tmp_path / "out" / "config.json").read_text())["config"]["encoder"] == "block_mean"
     assert done.stderr == f"Training on {found['devices']}.\n"
+
+
+@pytest.fixture
+def of_eight_blocks(tmp_path):
+    rng = np.random.default_rng(3)
+    movie = rng.integers(900, 1100, (4, 16, 24)).astype(np.uint16)
+    runs = [Run(f"run_{i}", ArrayRecording(movie), "FN"[i // 2 % 2], i // 2) for i in range(16)]
+    return write_study(Study(tuple(runs)), tmp_path / "study")
+
+
+def test_design_says_what_the_study_could_find(of_eight_blocks, capsys):
+    assert main(["design", str(of_eight_blocks), "--studies", "20", "--effects", "0", "8"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("8 exchangeable blocks (4 of F and 4 of N) can be relabelled in 70 ways")
+    assert said[1].startswith("The permutation of blocks finds an effect with a power of 80% from ")
+    assert said[2].startswith("An effect of 2 would be found with a power of 80% by ")
+    assert said[2].endswith(" of 2 runs a condition.")
+    assert said[4].startswith("Share of 20 simulated studies rejected")
+    assert [line.split()[0] for line in said[5:]] == ["effect", "0.00", "8.00"]
+    assert said[-1].split()[1] == "1.00"
+
+
+def test_design_as_json_is_what_the_library_says(of_eight_blocks, capsys):
+    options = ["--studies", "10", "--effects", "0", "2", "--seed", "4", "--needed-for", "9", "--json"]
+    assert main(["design", str(of_eight_blocks), *options]) == 0
+    said = json.loads(capsys.readouterr().out)
+    study = read_study(of_eight_blocks)
+    power = stats.design_power(study.labels, study.blocks, effects=(0, 2), num_studies=10, seed=4)
+    assert said["rejected_by_blocks"] == power.rates["blocks"].tolist()
+    assert said["rejected_by_rank_sum"] == power.rates["rank_sum"].tolist()
+    assert (said["smallest_pvalue"], said["blocks_needed"]) == (2 / 70, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--alpha", "2"], "alpha=2.0 must lie between 0 and 1"),
+        (["--studies", "0"], "num_studies=0 must be at least 1"),
+        (["--block-sd", "-1"], "block_sd=-1.0"),
+    ],
+)
+def test_design_refuses_in_one_line(of_eight_blocks, capsys, options, words):
+    assert main(["design", str(of_eight_blocks), *options]) == 2
+    assert_one_line(capsys, words)
