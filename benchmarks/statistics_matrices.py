@@ -64,8 +64,8 @@ def mid_p(studies: int) -> list[dict[str, object]]:
     """Eight blocks, a block effect, nothing else: how often other uses of the same 70 relabellings reject.
 
     A statistic that treats both conditions alike has pairs of equal values, so that p comes in steps of 2/70. A p-value
-    in the middle of its tie, one that breaks the tie by which condition scatters more, and Welch's t of the distances
-    to the other condition's centre are three ways around it.
+    in the middle of its tie, one that breaks the tie by which condition scatters more, and the next larger level are
+    three ways around it.
     """
     labels, blocks = runs_of(DESIGNS["8 blocks"])
     rng = np.random.default_rng(0)

@@ -1,6 +1,6 @@
 """Level and power of the whole pipeline: from simulated movies to tests, networks and thresholded maps.
 
-    python benchmarks/statistics_movies.py --out results/statistics        about half an hour on one core
+    python benchmarks/statistics_movies.py --out results/statistics        about an hour and a half on one core
 
 Every study is filmed, a model is trained on it, and everything that `lassovae.analyse` tests is asked: in studies
 whose conditions are alike (what is found is false), half different, and different. Blocks of runs have couplings of

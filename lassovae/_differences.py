@@ -75,7 +75,8 @@ def differences(
         num_splits=num_splits,
         seed=seed,
     )
-    scale = float(np.sqrt(np.mean([np.var(np.asarray(z, np.float64)) for z in list_of_latents])))
+    # of each node about its own mean, which an encoder's biases move
+    scale = float(np.sqrt(np.mean([np.asarray(z, np.float64).var(axis=0).mean() for z in list_of_latents])))
     gain = visual_gain(found.influences, scale)
     drawn = np.stack([contribution_map(model, c, gain) for c in found.influences]).astype(np.float64)
     units = [found.unit_labels.count(c) for c in found.conditions]

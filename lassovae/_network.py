@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from lassovae._errors import InputError
 from lassovae._status import raise_if_failed
-from lassovae.stats import GroupDifference, group_difference, influence
+from lassovae.stats import GroupDifference, group_difference
 from lassovae.var import fit_pooled, prune, refit, selection_frequency, suggested_lam
+
+logger = logging.getLogger("lassovae")
 
 SELECTION = 2.0  # times the suggested l1 strength, and the smallest t-value: docs/decisions/differences.md
 
@@ -29,8 +32,10 @@ class Network:
         sources, targets: (edges,) nodes of every edge, its lags taken together; a node's own past is none.
         edges: of the edges' sums over lags, the first condition against the second; None with one condition, or
             where a condition has one block.
-        nodes: (nodes,) of `influence`, likewise.
-        influences: (units, nodes) of the fits to single blocks (runs, without blocks).
+        nodes: (nodes,) of `influences`, likewise.
+        influences: (units, nodes), outflow of the fits to single blocks (runs, without blocks): sums of coefficients
+            to other nodes, each counted with its sign in the fit to all runs. Their mean does not grow with the noise
+            of short blocks, as that of absolute values would.
         unit_strengths: (units, edges), sums over lags of their coefficients.
         unit_labels: condition of each of these.
         conditions: in order of appearance.
@@ -53,17 +58,20 @@ class Network:
     threshold: float
 
     def strength(self, condition: str) -> NDArray[np.float64]:
-        """(edges,) sums over lags of a condition's coefficients, signed."""
-        total: NDArray[np.float64] = self.coef[condition].sum(axis=0)[self.targets, self.sources]
-        return total
+        """(edges,) sums over lags, signed, mean over the condition's units, as `edges` compares them."""
+        mean: NDArray[np.float64] = self._units(condition).mean(axis=0)
+        return mean
 
     def strength_error(self, condition: str) -> NDArray[np.float64]:
         """(edges,) standard errors of `strength` over the condition's units; NaN if it has one."""
-        part = self.unit_strengths[[label == condition for label in self.unit_labels]]
+        part = self._units(condition)
         if len(part) < 2:
             return np.full(part.shape[1], np.nan)
         error: NDArray[np.float64] = part.std(axis=0, ddof=1) / np.sqrt(len(part))
         return error
+
+    def _units(self, condition: str) -> NDArray[np.float64]:
+        return self.unit_strengths[[label == condition for label in self.unit_labels]]
 
 
 def _units(labels: Sequence[str], blocks: Sequence[Hashable] | None) -> dict[tuple[str, Hashable], list[int]]:
@@ -111,6 +119,8 @@ def network(
         SolveError: a lasso failed.
     """
     latents = [np.asarray(z) for z in list_of_latents]
+    if not latents:
+        raise InputError("list_of_latents is empty: give at least one run")
     if len(latents) != len(labels) or (blocks is not None and len(blocks) != len(labels)):
         raise InputError(
             f"{len(latents)} runs, {len(labels)} labels and {'no' if blocks is None else len(blocks)} blocks: "
@@ -128,9 +138,12 @@ def network(
     support = np.asarray(fit.coef) != 0
     stability = None
     if num_splits:
-        stability = selection_frequency(
-            latents, order, lam, threshold=threshold, num_splits=num_splits, seed=seed
-        )
+        try:
+            stability = selection_frequency(
+                latents, order, lam, threshold=threshold, num_splits=num_splits, seed=seed
+            )
+        except InputError as reason:  # halves too short to fit: the rest does not need it
+            logger.warning("The stability of edges was not computed: %s.", reason)
     of_unit = np.stack([refit([latents[i] for i in runs], support)[0] for runs in units.values()])
     of_label = [label for label, _ in units]
     conditions = tuple(dict.fromkeys(of_label))
@@ -144,7 +157,10 @@ def network(
     np.fill_diagonal(linked, False)
     targets, sources = np.nonzero(linked)
     edges = nodes = None
-    influences, strengths = influence(of_unit), of_unit.sum(axis=1)[:, targets, sources]
+    of_all = refit(latents, support)[0]
+    apart = ~np.eye(support.shape[-1], dtype=bool)
+    influences = (of_unit * np.sign(of_all) * apart).sum(axis=(1, 2))
+    strengths = of_unit.sum(axis=1)[:, targets, sources]
     if len(conditions) > 1 and min(of_label.count(c) for c in conditions[:2]) > 1:
         groups = (conditions[0], conditions[1])
         edges = group_difference(strengths, of_label, groups=groups)

@@ -71,7 +71,7 @@ def test_where_conditions_differ_is_told_of_maps_of_blocks(analysis, model):
     assert analysis.why_no_differences == ""
     assert found.network.unit_labels == tuple("FNFN")
     assert found.block_maps.shape == (4, 32, 48)
-    scale = np.sqrt(np.mean([np.var(z, dtype=np.float64) for z in analysis.latents]))
+    scale = np.sqrt(np.mean([np.var(z, axis=0, dtype=np.float64).mean() for z in analysis.latents]))
     gain = visual_gain(found.network.influences, scale)
     np.testing.assert_allclose(
         found.block_maps[2], contribution_map(model, found.network.influences[2], gain), rtol=1e-6

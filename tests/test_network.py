@@ -64,7 +64,16 @@ def test_what_it_holds_is_what_it_says(changed):
     latents, net = changed
     assert net.conditions == ("F", "N")
     assert net.unit_labels == tuple("FN" * 4)
-    np.testing.assert_array_equal(net.influences[3], influence(refit(latents[6:8], net.support)[0]))
+    of_block, of_all = (refit(runs, net.support)[0] for runs in (latents[6:8], latents))
+    outflow = np.zeros(NODES)
+    for source in range(NODES):
+        for target in set(range(NODES)) - {source}:
+            outflow[source] += (of_block[:, target, source] * np.sign(of_all[:, target, source])).sum()
+    np.testing.assert_allclose(net.influences[3], outflow, atol=1e-12)
+    assert (
+        net.influences
+        <= influence(np.stack([refit(latents[2 * b : 2 * b + 2], net.support)[0] for b in range(8)])) + 1e-12
+    ).all()
     of_f = [z for z, label in zip(latents, LABELS, strict=True) if label == "F"]
     np.testing.assert_array_equal(net.coef["F"], refit(of_f, net.support)[0])
     units = np.stack([refit(latents[2 * b : 2 * b + 2], net.support)[0] for b in range(0, 8, 2)])
@@ -80,6 +89,19 @@ def test_the_selection_does_not_know_the_labels(changed):
     np.testing.assert_array_equal(other.support, net.support)
     np.testing.assert_array_equal(other.stability, net.stability)
     assert not other.edges.significant(0.05).any()  # the change is now within each group
+
+
+def test_short_blocks_have_no_greater_outflow():
+    """Noise makes absolute coefficients larger: with shorter runs in N that would look like a stronger N."""
+    found = []
+    for seed in range(12):
+        latents = [
+            z if label == "F" else z[:60] for z, label in zip(filmed(seed, block_sd=0.0), LABELS, strict=True)
+        ]
+        net = network(latents, LABELS, ORDER, blocks=BLOCKS, num_splits=0)
+        found.append(net.nodes.difference[[0, 3]] / net.influences[:, [0, 3]].mean(axis=0))
+    spread = np.std(found, axis=0) / np.sqrt(12)
+    assert (np.abs(np.mean(found, axis=0)) < 3 * spread + 0.02).all()
 
 
 def test_without_a_change_hardly_a_study_finds_one():
@@ -106,6 +128,7 @@ def test_one_condition_and_single_blocks_have_no_differences():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"list_of_latents": [], "labels": [], "blocks": []}, "list_of_latents is empty"),
         ({"labels": LABELS[1:]}, "16 runs, 15 labels and 16 blocks"),
         ({"blocks": BLOCKS[1:]}, "16 runs, 16 labels and 15 blocks"),
         ({"blocks": (0,) * 16}, "a block holds runs of two conditions"),

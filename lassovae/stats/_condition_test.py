@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lassovae._errors import InputError
+from lassovae.stats._centres import check_times
 from lassovae.stats._dispersion import dispersion_test
 from lassovae.stats._dissimilarity import swap_dissimilarity
 from lassovae.stats._effect import EffectSize, effect_size
 from lassovae.stats._permutation import PermutationResult, permutation_test
 from lassovae.stats._permutation_words import dispersion_sentence, effect_sentence, permutation_sentence
+from lassovae.stats._rank_sum import check_labels
 from lassovae.stats._words import order_sentence
 
 
@@ -75,15 +77,16 @@ def condition_test(
     squares = swap_dissimilarity(delta)
     apart = np.sqrt(squares)
     wanted = tuple(dict.fromkeys(map(str, labels))) if groups is None else tuple(map(str, groups))
-    compared = [str(label) for label in labels if str(label) in wanted]
-    when = list(range(len(apart))) if times is None else times
+    names = [str(label) for label in check_labels(labels, len(apart))]
+    when = np.arange(len(apart), dtype=np.float64) if times is None else check_times(times, len(apart))
+    compared = [names[i] for i in np.argsort(when, kind="stable") if names[i] in wanted]
     place = permutation_test(
         apart,
         labels,
         blocks=blocks,
         groups=groups,
         statistic="centres",
-        times=None if order_sentence(compared) else when,
+        times=None if order_sentence(compared) else when.tolist(),
         num_permutations=num_permutations,
         seed=seed,
     )

@@ -34,14 +34,18 @@ def difference_sentence(found: GroupDifference, what: str, *, rate: float = 0.05
     if number:
         text = (
             f"{a} and {b} differ in {number} of {found.num_tested} {named} at a false-discovery rate of {rate:g} "
-            f"({units}); on average at most {rate:.0%} of those named are false, but any single one may be. The others "
-            "are not shown to be the same."
+            f"({units}); on average at most {100 * rate:g}% of those named are false, but any single one may be. The "
+            "others are not shown to be the same."
         )
     else:
         text = (
             f"No difference of {a} and {b} in single {named} was found at a false-discovery rate of {rate:g} ({units}, "
             f"{found.num_tested} tested). That is no evidence that there is none: a test of each needs a larger effect "
             "than one test of all."
+        )
+    if len(set(found.num_units)) > 1:
+        text += (
+            " The numbers of units differ: should one group also scatter more, more or fewer would be false."
         )
     if min(found.num_units) < FEW_UNITS:
         text += (

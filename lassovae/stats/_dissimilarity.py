@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -117,11 +117,15 @@ def permanova(squares: NDArray[np.float64], member: NDArray[np.float64]) -> NDAr
 
 
 def prepared(
-    dissimilarity: NDArray[np.float64], statistic: StatisticName, times: NDArray[np.float64] | None = None
+    dissimilarity: NDArray[np.float64],
+    statistic: StatisticName,
+    times: NDArray[np.float64] | None = None,
+    units: Sequence[Hashable] | None = None,
 ) -> tuple[Statistic, NDArray[np.float64]]:
     """The function of a statistic, and the values that it sums: ranks, squares, or the dissimilarities."""
     if statistic == "centres":
-        return centres(times, len(dissimilarity)), np.square(dissimilarity)
+        each = list(range(len(dissimilarity))) if units is None else units
+        return centres(times, each), np.square(dissimilarity)
     if times is not None:
         raise InputError(f"statistic={statistic!r} knows no times: choose 'centres', or leave times out")
     if statistic == "permanova":

@@ -13,6 +13,8 @@ from lassovae._errors import InputError
 from lassovae.stats._moderated import moderated_t
 from lassovae.stats._rank_sum import check_labels, group_members
 
+ROUNDING = 1e-6  # of a feature's size: less is what float32 leaves of a constant
+
 
 @dataclass(frozen=True, eq=False)
 class GroupDifference:
@@ -91,7 +93,8 @@ def group_difference(
     The units are blocks: the runs of a block are averaged first. Each feature has a moderated t-test (Smyth 2004),
     whose variance borrows from all features, since few blocks know little of each variance; the q-values hold the
     false-discovery rate over all features that vary (Benjamini & Hochberg 1995), also where features are positively
-    dependent, as neighbouring pixels are (Benjamini & Yekutieli 2001).
+    dependent, as neighbouring pixels are (Benjamini & Yekutieli 2001). The variance is taken for the same in both
+    groups: with equally many units a difference of scatter does little harm, with unequal numbers it does.
 
     Args:
         values: (runs, ...), a row of features a run; or a row a block, with `labels` of blocks and no `blocks`.
@@ -127,7 +130,7 @@ def group_difference(
     shape = means.shape[1:]
     flat = [part.reshape(len(part), -1) for part in (first, second)]
     both = np.concatenate(flat)
-    varies = np.ptp(both, axis=0) > 0
+    varies = np.ptp(both, axis=0) > ROUNDING * np.abs(both).max(axis=0)
     difference, error = flat[0].mean(axis=0) - flat[1].mean(axis=0), np.zeros(both.shape[1])
     pvalue, qvalue = np.ones(both.shape[1]), np.ones(both.shape[1])
     if varies.any():

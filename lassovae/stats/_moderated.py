@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
+SMALLEST = 1e-5  # of the median variance
 MOST_DEGREES = 1e6  # a prior surer than that is as good as certain
 
 
@@ -40,6 +41,9 @@ def prior_of_variances(variances: NDArray[np.float64], degrees: int) -> tuple[fl
     known = variances[variances > 0]
     if len(known) < 3:
         return 0.0, 0.0
+    known = np.maximum(
+        known, SMALLEST * np.median(known)
+    )  # one feature that hardly varies would decide it all
     half = degrees / 2
     logs = np.log(known) - special.digamma(half) + np.log(half)
     excess = logs.var(ddof=1) - special.polygamma(1, half)
@@ -72,7 +76,9 @@ def moderated_t(first: NDArray[np.float64], second: NDArray[np.float64]) -> Mode
     difference: NDArray[np.float64] = first.mean(axis=0) - second.mean(axis=0)
     error = np.sqrt(moderated * (1 / sizes[0] + 1 / sizes[1]))
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(error > 0, difference / error, np.where(difference == 0, 0.0, np.inf))
+        t = np.where(
+            error > 0, difference / error, 0.0
+        )  # no scatter at all and no prior: nothing can be said
     # all variances together know no more than they have degrees of freedom
     total = min(prior_degrees + degrees, degrees * max(1, int((variance > 0).sum())))
     return Moderated(difference, error, total, 2 * stats.t.sf(np.abs(t), total))

@@ -205,5 +205,6 @@ def permutation_test(
             f"statistic='centres' compares two groups, not {len(some.groups)}: name two in groups"
         )
     when = None if times is None else check_times(times, len(matrix))[some.kept]
-    compute, values = prepared(matrix[np.ix_(some.kept, some.kept)], statistic, when)
+    units = some.design.card_of_run.tolist()  # a whole block is one card, a run by itself another
+    compute, values = prepared(matrix[np.ix_(some.kept, some.kept)], statistic, when, units)
     return tested(compute, values, some, statistic, num_permutations, seed, when is not None)

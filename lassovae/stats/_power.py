@@ -55,14 +55,16 @@ class Power:
     def found_from(self, power: float = 0.8) -> float | None:
         """The smallest effect, between those tried, that the permutation of blocks finds with this power; or None."""
         rates = self.rates["blocks"]
-        enough = np.flatnonzero((rates >= power) & (self.effects > 0))
+        order = np.argsort(self.effects, kind="stable")
+        effects, rates = self.effects[order], rates[order]
+        enough = np.flatnonzero((rates >= power) & (effects > 0))
         if len(enough) == 0:
             return None
         at = int(enough[0])
         if at == 0:
-            return float(self.effects[0])
+            return float(effects[0])
         step = (power - rates[at - 1]) / (rates[at] - rates[at - 1])
-        return float(self.effects[at - 1] + step * (self.effects[at] - self.effects[at - 1]))
+        return float(effects[at - 1] + step * (effects[at] - effects[at - 1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,7 @@ class SharedRelabellings:
 
     designs: dict[str, tuple[NDArray[np.float64], bool]]
     times: NDArray[np.float64] | None
+    units: Sequence[Hashable]
 
     @classmethod
     def of(
@@ -90,16 +93,17 @@ class SharedRelabellings:
             member = (both[:, None, :] == np.arange(len(groups))[:, None]).astype(np.float64)
             made[name] = (member, exact)
         # as `condition_test` does
-        return cls(made, None if order_sentence(labels) else np.arange(len(labels), dtype=np.float64))
+        times = None if order_sentence(labels) else np.arange(len(labels), dtype=np.float64)
+        return cls(made, times, list(range(len(labels))) if blocks is None else list(blocks))
 
     def pvalues(self, squares: NDArray[np.float64]) -> dict[str, float]:
         """Of squared distances (runs, runs), or of anything symmetric that takes their part."""
         _, ranks = prepared(squares, "anosim")
         found = {}
         for name, units, statistic, values in (
-            ("blocks", "blocks", centres(self.times, len(squares)), squares),
+            ("blocks", "blocks", centres(self.times, self.units), squares),
             ("anosim", "blocks", anosim, ranks),
-            ("runs", "runs", centres(self.times, len(squares)), squares),
+            ("runs", "runs", centres(self.times, range(len(squares))), squares),
         ):
             member, exact = self.designs[units]
             observed, *null = statistic(values, member).tolist()

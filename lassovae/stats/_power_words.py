@@ -39,9 +39,9 @@ def power_sentence(power: Power, *, wanted: float = 0.8) -> str:
     if len(none):
         rates = {name: power.rates[name][none[0]] for name in NAMES}
         said.append(
-            f"Without any effect it rejects {rates['blocks']:.0%} of studies at a level of {power.alpha:.0%}, ANOSIM "
-            f"{rates['anosim']:.0%}, the same test with single runs permuted {rates['runs']:.0%}, the paper's rank-sum "
-            f"test {rates['rank_sum']:.0%}."
+            f"Without any effect it rejects {rates['blocks']:.0%} of studies at a level of {100 * power.alpha:g}%, "
+            f"ANOSIM {rates['anosim']:.0%}, the same test with single runs permuted {rates['runs']:.0%}, the paper's "
+            f"rank-sum test {rates['rank_sum']:.0%}."
         )
     return " ".join(said)
 

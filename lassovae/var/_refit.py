@@ -53,8 +53,8 @@ def refit(
             continue
         if len(at) >= len(design):
             raise InputError(
-                f"target {target} has {len(at)} coefficients, and {len(design)} rows: raise condition_lam, the l1 "
-                "strength"
+                f"target {target} has {len(at)} coefficients, and {len(design)} rows: raise the l1 strength "
+                "(condition_lam, or lam of network), or join blocks"
             )
         inverse = np.linalg.pinv(gram[np.ix_(at, at)], hermitian=True)
         coef[target, at] = inverse @ cross[at, target]

@@ -232,9 +232,10 @@ def test_every_edge_and_node_is_in_its_table(compared):
         both = abs(net.coef["F"]) + abs(net.coef["N"])
         assert int(row["lag"]) == both[:, target, source].argmax() + 1
         for c in "FN":
-            assert float(row[f"strength_{c}"]) == net.coef[c][:, target, source].sum()
             of_blocks = net.unit_strengths[[label == c for label in net.unit_labels], i]
+            assert float(row[f"strength_{c}"]) == pytest.approx(of_blocks.mean())
             assert float(row[f"strength_{c}_se"]) == pytest.approx(of_blocks.std(ddof=1) / math.sqrt(2))
+        assert float(row["strength_F"]) - float(row["strength_N"]) == pytest.approx(float(row["difference"]))
         assert float(row["qvalue"]) == net.edges.qvalue[i]
         assert float(row["stability"]) == net.stability[:, target, source].max()
     with open(out / "tables" / "nodes.csv", encoding="utf-8", newline="") as file:

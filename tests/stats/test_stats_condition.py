@@ -23,7 +23,7 @@ def test_of_numbers_it_is_welchs_t(rng, labels):
     squares = np.square(values[:, None] - values)
     first, second = (values[np.asarray(list(labels)) == group] for group in "FN")
     expected = scipy.stats.ttest_ind(first, second, equal_var=False).statistic ** 2
-    assert centres(None, len(labels))(squares, member_of(list(labels)))[0] == pytest.approx(
+    assert centres(None, range(len(labels)))(squares, member_of(list(labels)))[0] == pytest.approx(
         expected, rel=1e-10
     )
 
@@ -42,7 +42,7 @@ def test_with_time_it_is_the_coefficient_of_a_regression(rng):
         own = flat[label == group]
         by_scatter += (contrast[label == group] ** 2).sum() * own.var(axis=0, ddof=1).sum()
     squares = squareform(pdist(points, "sqeuclidean"))
-    found = centres(times, 24)(squares, member_of(LABELS))[0]
+    found = centres(times, range(24))(squares, member_of(LABELS))[0]
     assert found == pytest.approx((coefficient**2).sum() / by_scatter, rel=1e-9)
 
 
@@ -56,6 +56,54 @@ def test_a_line_in_time_changes_nothing(rng):
     np.testing.assert_allclose(results[0].null, results[1].null, rtol=1e-6)
     assert results[0].without_drift
     assert (results[0].num_relabellings, results[0].smallest_pvalue) == (70, pytest.approx(2 / 70))
+
+
+def test_blocks_are_what_scatters(rng):
+    """Means of blocks, one a block: the statistic of runs that are these means, however many runs a block has."""
+    units = np.repeat(np.arange(6), [1, 4, 2, 3, 2, 5])
+    labels = [("F", "N")[u % 2] for u in units]
+    points, times = rng.standard_normal((17, 3)), rng.random(17)
+    means = np.stack([points[units == u].mean(axis=0) for u in range(6)])
+    when = np.array([times[units == u].mean() for u in range(6)])
+    squares, of_means = (squareform(pdist(x, "sqeuclidean")) for x in (points, means))
+    for t, t_means in ((None, None), (times, when)):
+        found = centres(t, units.tolist())(squares, member_of(labels))[0]
+        assert found == pytest.approx(
+            centres(t_means, range(6))(of_means, member_of(list("FNFNFN")))[0], rel=1e-9
+        )
+
+
+def test_one_block_against_many_is_not_significant_by_itself(rng):
+    """Relabellings in which a group has one run are no less extreme for that."""
+    labels, blocks = ["F"] * 3 + ["N"] * 22, [0] * 3 + list(range(1, 23))
+    found = [
+        condition_test(squareform(pdist(rng.standard_normal((25, 3)), "sqeuclidean")), labels, blocks=blocks)
+        for _ in range(20)
+    ]
+    assert np.mean([f.place.pvalue <= 0.05 for f in found]) <= 0.2
+    two = permutation_test(
+        squareform(pdist(rng.standard_normal((4, 2)))), "FFNN", blocks=[0, 0, 1, 1], statistic="centres"
+    )
+    assert two.pvalue == 1
+
+
+def test_drift_is_taken_out_by_time_and_not_by_the_order_of_the_list(rng):
+    squares = squareform(pdist(rng.standard_normal((24, 3)) + np.arange(24)[:, None] / 8, "sqeuclidean"))
+    in_order = condition_test(squares, LABELS, blocks=BLOCKS)
+    order = sorted(range(24), key=lambda i: LABELS[i])  # the study file sorted by condition
+    listed = condition_test(
+        squares[np.ix_(order, order)],
+        [LABELS[i] for i in order],
+        blocks=[BLOCKS[i] for i in order],
+        times=order,
+    )
+    assert listed.place.without_drift
+    assert listed.place.pvalue == in_order.place.pvalue
+    assert listed.place.statistic == pytest.approx(in_order.place.statistic)
+    alternating = condition_test(
+        squares, LABELS, blocks=BLOCKS, times=[(label == "N") + i / 100 for i, label in enumerate(LABELS)]
+    )
+    assert not alternating.place.without_drift  # all of F before all of N
 
 
 def test_units_and_names_do_not_matter(rng):

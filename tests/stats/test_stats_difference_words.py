@@ -45,6 +45,14 @@ def test_few_units(rng):
     )
 
 
+def test_unequal_numbers_of_units_and_small_rates(rng):
+    values = rng.standard_normal((12, 40))
+    values[:5, 3] += 30
+    text = difference_sentence(group_difference(values, ["F"] * 5 + ["N"] * 7), "nodes", rate=0.004)
+    assert "at most 0.4% of those named are false" in text
+    assert "The numbers of units differ" in text
+
+
 def test_a_rate_out_of_range(rng):
     with pytest.raises(InputError, match="rate=0"):
         difference_sentence(group_difference(rng.standard_normal((10, 6)), LABELS), "edges", rate=0)

@@ -115,6 +115,24 @@ def test_order_names_and_shape_do_not_matter(rng):
     np.testing.assert_allclose(scaled.standard_error, 7 * found.standard_error.reshape(3, 4), rtol=1e-9)
 
 
+def test_constants_do_not_disturb_the_rest(rng):
+    """Not even where the mean of a different number of copies is another one in the last digit."""
+    values = blocked(rng, 30, 0.5, 3.0, 5)[:-1]  # the last block has two runs
+    constant = np.full((23, 40), 0.1) * (1 + 1e-8 * rng.standard_normal((23, 40)))
+    alone = group_difference(values, LABELS[:-1], blocks=BLOCKS[:-1])
+    both = group_difference(np.concatenate([values, constant], axis=1), LABELS[:-1], blocks=BLOCKS[:-1])
+    assert both.num_tested == 30
+    np.testing.assert_allclose(both.qvalue[:30], alone.qvalue)
+    nearly = np.concatenate([values, 1e-4 * rng.standard_normal((23, 1))], axis=1)  # varies, hardly
+    found = group_difference(nearly, LABELS[:-1], blocks=BLOCKS[:-1])
+    assert found.significant(0.05)[:5].sum() >= alone.significant(0.05)[:5].sum() - 1
+
+
+def test_units_without_any_scatter_say_nothing():
+    found = group_difference([[0.0], [0.0], [1.0], [1.0]], list("FFNN"))
+    assert (found.pvalue[0], found.difference[0]) == (1.0, -1.0)
+
+
 def test_what_never_varies_is_not_tested(rng):
     values = blocked(rng, 6, 0.5)
     values[:, 2] = 0.0

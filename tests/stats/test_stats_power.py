@@ -6,6 +6,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from lassovae import InputError
 from lassovae.stats import (
+    Power,
     blocks_needed,
     calibration,
     condition_test,
@@ -69,6 +70,10 @@ def test_power_grows_with_the_effect_and_with_blocks():
     assert 1.5 < eight.found_from(0.8) < 4.0
     assert eight.found_from(0.999999) is None or eight.rates["blocks"][2] == 1
     assert design_power(*design(8), effects=(4.0,), num_studies=20).found_from(0.5) == 4.0
+    unsorted = Power(
+        np.array([3.0, 0.0, 1.0, 2.0]), {"blocks": np.array([1.0, 0.03, 0.2, 0.9])}, 20, 0.05, 1 / 35, "sd"
+    )
+    assert unsorted.found_from(0.8) == pytest.approx(1 + 0.6 / 0.7)
 
 
 def test_unequal_scatter_misleads_anosim_and_not_the_recommended_test():

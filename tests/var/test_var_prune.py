@@ -76,5 +76,5 @@ def test_what_cannot_be_pruned_is_refused():
     for bad in (-1.0, np.nan):
         with pytest.raises(InputError, match="threshold="):
             prune(fit, runs, bad)
-    with pytest.raises(InputError, match="raise condition_lam"):
+    with pytest.raises(InputError, match="raise the l1 strength"):
         prune(fit._replace(coef=np.ones((ORDER, 6, 6))), [runs[0][:10]])
