@@ -5,6 +5,7 @@
     python examples/reproduction.py && cp results/reproduction/quarter/tables/*.csv docs/evidence/
     python benchmarks/statistics_matrices.py && python benchmarks/statistics_movies.py
     python benchmarks/network_selection.py && cp results/statistics/tables/*.csv docs/evidence/
+    python benchmarks/held_out_pair.py && cp results/pair/tables/*.csv docs/evidence/
     python benchmarks/write_decisions.py
 
 A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; `tests/test_tables.py` holds that it is up to date.
@@ -210,6 +211,17 @@ TABLES = {
         ("l_rec", "l_rec_forecast", "r_var_window", "r_var_run", "r_var_held_out"),
         names={"l_rec": "1000 L_rec", "l_rec_forecast": "of forecast"},
         times={"l_rec": 1000, "l_rec_forecast": 1000},
+    ),
+    "pair": Table(
+        "pair",
+        ("lam",),
+        (
+            "sequential window",
+            "sequential held out",
+            "recommended window",
+            "recommended held out",
+            "held out, difference",
+        ),
     ),
     "table_1": Table(
         "table_1",

@@ -33,7 +33,8 @@ class Preprocess:
         registration: "rigid" moves every frame back onto the study's mean frame, by fractions of a pixel after the
             downscale; "none" trusts that the tissue held still, or was made to (docs/decisions/motion.md).
         scaling: "max" divides by the largest pixel of the study; "percentile" divides by `percentile` of it and
-            clips at 1, so that a few bright pixels of a noisy recording do not set the scale.
+            clips at 1, so that a few bright pixels of a noisy recording do not set the scale; what serves real
+            recordings: docs/decisions/scaling.md.
         percentile: in (50, 100], used by scaling="percentile".
         mean_frame_floor: smallest value, in units of scaled intensity, that the mean frame may take in the skip
             connection. 0 demands that the recordings have no pixel that is dark in every frame.
@@ -75,15 +76,17 @@ class Config:
             learned to claim, decoded by learned gains: linear, begins as local averages; recommended,
             docs/decisions/encoder.md); or "block_mean" (no network and no training: the local average of
             (x_t - mean_frame) / mean_frame over the pixels of each node; the baseline to beat).
-        order: number of lags p of the VAR, in frames.
-        lam: l1 strength on the loss averaged over all latent entries; each target's lasso gets lam * nodes.
+        order: number of lags p of the VAR, in frames (docs/decisions/choosing_lam.md).
+        lam: l1 strength on the loss averaged over all latent entries; each target's lasso gets lam * nodes
+            (docs/decisions/lam_scale.md).
         condition_lam: the same for the fits pooled over all runs of a condition, whose many rows support weaker
             couplings; one for all conditions. None: `lassovae.var.suggested_lam` of their mean number of rows
             (docs/decisions/choosing_lam.md).
         prune: coefficients of the pooled fits are set to 0 whose t-value in the least-squares fit on the lasso's
             choice is below this (`lassovae.var.prune`); 0 keeps all, as the paper does (docs/decisions/pruning.md).
-        window: frames in a training window; windows do not overlap, and what is left of a run is not trained on.
-        epochs: passes over all windows.
+        window: frames in a training window; windows do not overlap, and what is left of a run is not trained on
+            (docs/decisions/window.md).
+        epochs: passes over all windows (likewise).
         learning_rate: Adam's step size.
         channels: feature channels of each convolution; "convolutional" only.
         windows_per_step: windows whose gradients are averaged before the weights move. Batch norm sees each
@@ -95,10 +98,11 @@ class Config:
             Sums are float32, and the VAR is fitted in full precision, always.
         skip: route the mean frame around the autoencoder. False is the paper's ablation.
         unpooling: which frame's pooling positions decode the forecast of frame t. "causal": those of frame t - 1;
-            "same_frame": those of frame t, which lets frame t into its own prediction.
-        forecast_weight: weight of the relative forecast error of the latents in the loss; 0 is the paper.
+            "same_frame": those of frame t, which lets frame t into its own prediction (docs/decisions/unpooling.md).
+        forecast_weight: weight of the relative forecast error of the latents in the loss; 0 is the paper
+            (docs/decisions/encoder.md).
         lam_warmup: fraction of the steps over which lam rises linearly from a tenth to its full value, so that
-            the VAR is alive while the encoder is still random.
+            the VAR is alive while the encoder is still random (docs/decisions/dead_var.md).
         seed: of the parameters and of the order of windows.
         preprocess: from stored pixels to frames in [0, 1].
     """

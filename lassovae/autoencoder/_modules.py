@@ -109,6 +109,7 @@ class Decoder(nn.Module):
             else:  # an average over frames: a map is decoded, and no window is trained on
                 x = from_pooled(x, where, kernel, self.precision) + bias
                 moments = Moments(x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2)))
+            # the last scale begins at 0, the reconstruction at the mean frame (docs/decisions/last_block.md)
             start = nn.initializers.zeros_init() if last else nn.initializers.ones_init()
             x = leaky_relu(BatchNorm(features, start)(x, moments, train))
         return x[..., 0]

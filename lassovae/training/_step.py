@@ -93,7 +93,7 @@ def scheduled_lam(schedule: Schedule, step: jax.Array) -> jax.Array:
 def guarded(lam_factor: jax.Array, nonzeros: jax.Array) -> jax.Array:
     """Next factor on lam: halved after a step whose VAR had no coefficient, slowly restored afterwards.
 
-    A VAR without coefficients passes no gradient to the encoder and would stay dead for good. While it lives
+    A VAR without coefficients passes no gradient to the encoder and would stay dead for good (docs/decisions/dead_var.md). While it lives
     the factor is 1 and the guard changes nothing.
     """
     lowered = jnp.maximum(lam_factor / 2, SMALLEST_LAM_FACTOR)

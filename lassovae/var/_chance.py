@@ -56,7 +56,7 @@ def chance_strength(
     """The strongest edge in fits to copies with random phases: edges of the study above it are more than chance.
 
     A node's own past is no edge. What neighbouring nodes share in the image (a cell's pixels, the neuropil) is no
-    chance, and stays above.
+    chance, and stays above (docs/decisions/nulls.md).
 
     Args:
         list_of_latents: runs that are fitted together, as in `fit_pooled`.

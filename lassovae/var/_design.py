@@ -56,7 +56,7 @@ def centre(latents: jax.Array, valid: jax.Array, center: bool = True) -> Series:
     """Take off each node's mean over the valid frames and measure the remaining spread.
 
     Centring is the regression's intercept profiled out. Without it a constant offset, which an encoder's
-    biases give every node, is forecast almost perfectly and the coefficients mean nothing.
+    biases give every node, is forecast almost perfectly and the coefficients mean nothing (docs/decisions/centring.md).
 
     Args:
         latents: (runs, time, nodes).
