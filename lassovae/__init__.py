@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lassovae._network import Network, network
     from lassovae._presets import Preset, preset, suggested_preprocess
     from lassovae._processes import describe_devices, require_device, start_processes
+    from lassovae._seed_spread import SeedSpread, seed_spread
     from lassovae._status import Status, raise_if_failed
     from lassovae.report import compare
     from lassovae.training import fit, load
@@ -31,6 +32,7 @@ _HOMES = {
     "Network": "_network",
     "Preprocess": "_config",
     "Preset": "_presets",
+    "SeedSpread": "_seed_spread",
     "SolveError": "_errors",
     "Status": "_status",
     "TrainingError": "_errors",
@@ -45,6 +47,7 @@ _HOMES = {
     "preset": "_presets",
     "raise_if_failed": "_status",
     "require_device": "_processes",
+    "seed_spread": "_seed_spread",
     "start_processes": "_processes",
     "suggested_preprocess": "_presets",
 }
@@ -59,6 +62,7 @@ __all__ = [
     "Network",
     "Preprocess",
     "Preset",
+    "SeedSpread",
     "SolveError",
     "Status",
     "TrainingError",
@@ -80,6 +84,7 @@ __all__ = [
     "raise_if_failed",
     "report",
     "require_device",
+    "seed_spread",
     "start_processes",
     "stats",
     "suggested_preprocess",

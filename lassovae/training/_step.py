@@ -93,8 +93,8 @@ def scheduled_lam(schedule: Schedule, step: jax.Array) -> jax.Array:
 def guarded(lam_factor: jax.Array, nonzeros: jax.Array) -> jax.Array:
     """Next factor on lam: halved after a step whose VAR had no coefficient, slowly restored afterwards.
 
-    A VAR without coefficients passes no gradient to the encoder and would stay dead for good (docs/decisions/dead_var.md). While it lives
-    the factor is 1 and the guard changes nothing.
+    A VAR without coefficients passes no gradient to the encoder and would stay dead for good
+    (docs/decisions/dead_var.md). While it lives the factor is 1 and the guard changes nothing.
     """
     lowered = jnp.maximum(lam_factor / 2, SMALLEST_LAM_FACTOR)
     return jnp.where(nonzeros > 0, jnp.minimum(lam_factor * 1.05, 1.0), lowered)
