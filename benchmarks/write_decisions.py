@@ -249,7 +249,9 @@ TABLES = {
     "movies_found": Table(
         "movies",
         ("encoder", "contrast"),
-        tuple(f"{what} {k}" for what in ("nodes", "edges", "pixels") for k in ("found", "all", "false")),
+        tuple(
+            f"{what} {k}" for what in ("nodes", "edges", "pixels") for k in ("any", "found", "all", "false")
+        ),
         lambda row: float(row["contrast"]) > 0,
     ),
     "movies_false": Table(

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from lassovae._model import Model
 from lassovae._network import Network, network
 from lassovae.maps import contribution_map, visual_gain
-from lassovae.stats import GroupDifference, Uncertainty, block_bootstrap, group_difference
+from lassovae.stats import (
+    GroupDifference,
+    Uncertainty,
+    block_bootstrap,
+    difference_sentence,
+    group_difference,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +37,20 @@ class Differences:
     block_maps: NDArray[np.float64]
     maps: GroupDifference | None
     uncertainty: dict[str, Uncertainty]
+
+    def sentences(self, *, rate: float = 0.05) -> list[str]:
+        """What differs, what may be false among it, and what may not be concluded; or why nothing was compared.
+
+        Raises:
+            InputError: rate is not in (0, 1).
+        """
+        if self.network.edges is None or self.network.nodes is None or self.maps is None:
+            return ["Nothing was compared: that needs two conditions, each of at least two blocks of runs."]
+        return [
+            difference_sentence(self.network.edges, "edges", rate=rate),
+            difference_sentence(self.network.nodes, "nodes", rate=rate),
+            difference_sentence(self.maps, "pixels", rate=rate),
+        ]
 
     def thresholded(self, rate: float = 0.05) -> NDArray[np.float64] | None:
         """(height, width) difference map, 0 but where it is significant at this false-discovery rate.

@@ -269,10 +269,23 @@ def test_design_says_what_the_study_could_find(of_eight_blocks, capsys):
     assert said[0].startswith("8 exchangeable blocks (4 of F and 4 of N) can be relabelled in 70 ways")
     assert said[1].startswith("The permutation of blocks finds an effect with a power of 80% from ")
     assert said[2].startswith("An effect of 2 would be found with a power of 80% by ")
-    assert said[2].endswith(" of 2 runs a condition.")
+    assert said[2].endswith(" in each condition, of 2 runs each.")
     assert said[4].startswith("Share of 20 simulated studies rejected")
     assert [line.split()[0] for line in said[5:]] == ["effect", "0.00", "8.00"]
     assert said[-1].split()[1] == "1.00"
+
+
+def test_design_of_a_study_that_is_only_planned(tmp_path, capsys):
+    lines = [f"run_{i}.tif,{'ABC'[i // 2 % 3]},{i // 2}" for i in range(24)]
+    (tmp_path / "plan.csv").write_text("\n".join(["recording,condition,block", *lines]))
+    assert main(["design", str(tmp_path / "plan.csv"), "--studies", "5"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "Only A and B are compared, the first two of 3 conditions.\n8 exchangeable blocks (4 of A"
+    )
+    (tmp_path / "gap.csv").write_text("recording,condition,block\na.tif,F,0\nb.tif,N,\n")
+    assert main(["design", str(tmp_path / "gap.csv")]) == 2
+    assert_one_line(capsys, "gap.csv row 3: the cell under block is empty")
 
 
 def test_design_as_json_is_what_the_library_says(of_eight_blocks, capsys):
@@ -290,6 +303,7 @@ def test_design_as_json_is_what_the_library_says(of_eight_blocks, capsys):
     ("options", "words"),
     [
         (["--alpha", "2"], "alpha=2.0 must lie between 0 and 1"),
+        (["--seed", "-1"], "seed=-1 must be an integer of at least 0"),
         (["--studies", "0"], "num_studies=0 must be at least 1"),
         (["--block-sd", "-1"], "block_sd=-1.0"),
     ],

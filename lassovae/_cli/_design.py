@@ -21,7 +21,8 @@ class Design:
     """
 
     study: Annotated[Positional[Path], arg(metavar="STUDY.csv")]
-    """CSV with the columns recording, condition and, if runs were recorded in blocks, block."""
+    """CSV with the columns recording, condition and, if runs were recorded in blocks, block. The recordings need not be
+    there yet."""
     block_sd: float = 0.5
     """How much blocks differ beyond their condition, in standard deviations of runs within a block."""
     effects: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -43,7 +44,7 @@ class Design:
         Raises:
             InputError: the study or a setting will not do.
         """
-        from lassovae.data import read_study
+        from lassovae.data import read_design
         from lassovae.stats import (
             blocks_needed,
             design_power,
@@ -53,9 +54,10 @@ class Design:
             power_table,
         )
 
-        study = read_study(self.study)
-        runs = [run for run in study.runs if run.condition in study.conditions[:2]]
-        labels, blocks = [run.condition for run in runs], [run.block for run in runs]
+        every, numbers = read_design(self.study)
+        conditions = list(dict.fromkeys(every))
+        kept = [i for i, label in enumerate(every) if label in conditions[:2]]
+        labels, blocks = [every[i] for i in kept], [numbers[i] for i in kept]
         reach = design_sentence(labels, blocks, alpha=self.alpha)
         power = design_power(
             labels,
@@ -78,6 +80,7 @@ class Design:
         if self.json:
             result = {"smallest_pvalue": power.smallest_pvalue, "effects": power.effects.tolist()}
             result |= {f"rejected_by_{name}": rates.tolist() for name, rates in power.rates.items()}
+            result |= {"conditions": conditions[:2], "warning": order_sentence(labels)}
             result |= {"needed_for": self.needed_for, "blocks_needed": needed}
             result |= {"alpha": power.alpha, "num_studies": power.num_studies, "unit": power.unit}
             sys.stdout.write(json_format.dumps(result, allow_nan=False) + "\n")
@@ -85,8 +88,12 @@ class Design:
         unit = f"Share of {power.num_studies} simulated studies rejected; effects in {power.unit}:"
         count = f"{needed} alternating blocks" if needed else "more than 12 blocks"
         wanted = (
-            f"An effect of {self.needed_for:g} would be found with a power of 80% by {count} of {each} runs a "
-            "condition."
+            f"An effect of {self.needed_for:g} would be found with a power of 80% by {count} in each condition, of "
+            f"{each} runs each."
         )
-        said = [text for text in (reach, order_sentence(labels), power_sentence(power), wanted) if text]
+        only = ""
+        if len(conditions) > 2:
+            first, second = conditions[:2]
+            only = f"Only {first} and {second} are compared, the first two of {len(conditions)} conditions."
+        said = [text for text in (only, reach, order_sentence(labels), power_sentence(power), wanted) if text]
         sys.stdout.write("\n".join([*said, "", unit, power_table(power)]) + "\n")

@@ -6,7 +6,7 @@ from lassovae.data._preprocess import Prepared, frame_shape_after, prepare
 from lassovae.data._recording import ArrayRecording, Recording
 from lassovae.data._simulate import simulate_study
 from lassovae.data._study import Run, Study
-from lassovae.data._study_files import read_study, write_study
+from lassovae.data._study_files import read_design, read_study, write_study
 from lassovae.data._tiff import TiffFolderRecording, TiffRecording
 from lassovae.data._truth import Truth
 from lassovae.data._windows import epoch_order, num_windows, windows
@@ -26,6 +26,7 @@ __all__ = [
     "num_windows",
     "open_recording",
     "prepare",
+    "read_design",
     "read_study",
     "simulate_study",
     "windows",

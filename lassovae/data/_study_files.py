@@ -68,6 +68,41 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     return table
 
 
+def _design(table: Path, rows: list[tuple[int, dict[str, str]]]) -> tuple[list[str], list[int]]:
+    """Conditions and blocks of the rows."""
+    blocks = []
+    for number, row in rows:
+        where = f"{table} row {number}"
+        for column in (*REQUIRED, *(("block",) if "block" in row else ())):
+            if not row[column]:
+                raise InputError(f"{where}: the cell under {column} is empty; fill it in")
+        if "block" in row:
+            try:
+                blocks.append(int(row["block"]))
+            except ValueError:
+                raise InputError(
+                    f"{where}: block={row['block']!r} is not an integer; number the blocks"
+                ) from None
+    labels = [row["condition"] for _, row in rows]
+    return labels, blocks or list(contiguous_blocks(labels))
+
+
+def read_design(path: str | PathLike[str]) -> tuple[list[str], list[int]]:
+    """Conditions and blocks of the runs that a CSV lists; the recordings need not be there yet.
+
+    Args:
+        path: the CSV, as for `read_study`.
+
+    Returns:
+        The condition and the block of each row.
+
+    Raises:
+        InputError: naming the row and the remedy, as `read_study`, but nothing about recordings.
+    """
+    table = Path(path)
+    return _design(table, _rows(table))
+
+
 def read_study(path: str | PathLike[str]) -> Study:
     """Open every recording that a CSV lists.
 
@@ -88,19 +123,10 @@ def read_study(path: str | PathLike[str]) -> Study:
     rows = _rows(table)
     seen: dict[Path, int] = {}
     stems = [Path(row["recording"]).stem for _, row in rows]
-    recordings, blocks = [], []
+    labels, blocks = _design(table, rows)
+    recordings = []
     for number, row in rows:
         where = f"{table} row {number}"
-        for column in (*REQUIRED, *(("block",) if "block" in row else ())):
-            if not row[column]:
-                raise InputError(f"{where}: the cell under {column} is empty; fill it in")
-        if "block" in row:
-            try:
-                blocks.append(int(row["block"]))
-            except ValueError:
-                raise InputError(
-                    f"{where}: block={row['block']!r} is not an integer; number the blocks"
-                ) from None
         rate = check_frame_rate(where, row.get("frame_rate_hz") or None)  # type: ignore[arg-type]  # text is checked
         place = table.parent / row["recording"]
         first = seen.setdefault(place.resolve(), number)
@@ -112,10 +138,9 @@ def read_study(path: str | PathLike[str]) -> Study:
             recordings.append(open_recording(place, frame_rate_hz=rate))
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
-    labels = [row["condition"] for _, row in rows]
     unique = len(set(stems)) == len(stems)
     names = stems if unique else [row["recording"] for _, row in rows]
-    runs = zip(names, recordings, labels, blocks or contiguous_blocks(labels), strict=True)
+    runs = zip(names, recordings, labels, blocks, strict=True)
     return Study(tuple(Run(*run) for run in runs), name=table.resolve().parent.name or "study")
 
 

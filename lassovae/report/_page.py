@@ -17,7 +17,6 @@ from lassovae.report._tables import Row, ablation
 from lassovae.stats import (
     PAIRS_NOT_INDEPENDENT,
     comparison_sentence,
-    difference_sentence,
     format_pvalue,
     order_sentence,
     rank_sum_sentence,
@@ -206,14 +205,9 @@ def _forecasts(title: str, analysis: Analysis) -> str:
 def _where(title: str, analysis: Analysis) -> list[str]:
     """Edges, nodes and pixels in which conditions differ, by one model."""
     found = analysis.differences
-    if found is None or found.maps is None or found.network.edges is None or found.network.nodes is None:
+    if found is None or found.maps is None:
         return []
-    said = [
-        difference_sentence(found.network.edges, "edges"),
-        difference_sentence(found.network.nodes, "nodes"),
-        difference_sentence(found.maps, "pixels"),
-    ]
-    return [f"Where, by the {title}: {text}" for text in said]
+    return [f"Where, by the {title}: {text}" for text in found.sentences()]
 
 
 def _found(results: Results, main: str) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassovae._errors import InputError
+from lassovae._random import generator
 from lassovae.stats._group_difference import unit_means
 
 FEATURES_AT_A_TIME = 4096
@@ -69,7 +70,7 @@ def block_bootstrap(
     if num_resamples < 1:
         raise InputError(f"num_resamples={num_resamples} must be at least 1")
     means, names = unit_means(values, labels, blocks)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     found = {}
     for group in dict.fromkeys(names):
         part = means[[name == group for name in names]]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassovae._errors import InputError
+from lassovae._random import generator
 from lassovae.stats._dissimilarity import swap_dissimilarity
 from lassovae.stats._power import (
     MOST_ENUMERATED,
@@ -75,7 +76,7 @@ def calibration(
     kept = [i for i, label in enumerate(labels) if str(label) in (a, b)]
     matrix = _nothing_but_chance(matrix[np.ix_(kept, kept)], np.asarray([name == a for name in names]))
     spread = matrix[~np.eye(len(matrix), dtype=bool)].std()
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     design, groups = relabellings(names, units)
     every = design.number <= min(num_relabellings, MOST_ENUMERATED)
     studies = design.every() if every else design.drawn(num_relabellings, rng)

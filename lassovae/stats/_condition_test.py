@@ -28,12 +28,14 @@ class ConditionTest:
         anosim: ANOSIM of the same dissimilarities, whose R is the familiar measure; unequal scatter misleads it.
         scatter: dispersion test on the same runs.
         effect: across-minus-within swap error with its interval; None where a condition has one block only.
+        order: warning where conditions cannot be told from the passing of time, or an empty string.
     """
 
     place: PermutationResult
     anosim: PermutationResult
     scatter: PermutationResult
     effect: EffectSize | None
+    order: str
 
     def sentences(self, *, alpha: float = 0.05) -> list[str]:
         """What was found, what may fake it, and how large it is."""
@@ -41,6 +43,7 @@ class ConditionTest:
             permutation_sentence(self.place, alpha=alpha),
             dispersion_sentence(self.place, self.scatter, alpha=alpha),
             "" if self.effect is None else effect_sentence(self.effect),
+            self.order,
         ]
         return [text for text in said if text]
 
@@ -80,13 +83,14 @@ def condition_test(
     names = [str(label) for label in check_labels(labels, len(apart))]
     when = np.arange(len(apart), dtype=np.float64) if times is None else check_times(times, len(apart))
     compared = [names[i] for i in np.argsort(when, kind="stable") if names[i] in wanted]
+    order = order_sentence(compared)
     place = permutation_test(
         apart,
         labels,
         blocks=blocks,
         groups=groups,
         statistic="centres",
-        times=None if order_sentence(compared) else when.tolist(),
+        times=None if order else when.tolist(),
         num_permutations=num_permutations,
         seed=seed,
     )
@@ -98,4 +102,4 @@ def condition_test(
         effect = effect_size(squares, labels, blocks=blocks, groups=groups, seed=seed)
     except InputError:  # a condition of one block: there is nothing to resample
         effect = None
-    return ConditionTest(place, familiar, scatter, effect)
+    return ConditionTest(place, familiar, scatter, effect, order)

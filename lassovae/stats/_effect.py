@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassovae._errors import InputError
+from lassovae._random import generator
 from lassovae.stats._dissimilarity import StatisticName, check_dissimilarity, prepared
 from lassovae.stats._permutation import Compared, compared
 
@@ -105,7 +106,7 @@ def effect_size(
     for group, units in zip(some.groups, of_group, strict=True):
         if len(units) < 2:
             raise InputError(f"group {group!r} has one block: an interval over blocks needs at least two")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     found = np.empty(num_resamples)
     for i in range(num_resamples):
         drawn = np.concatenate([rng.choice(units, len(units)) for units in of_group])

@@ -11,7 +11,7 @@ from scipy import stats
 
 from lassovae._errors import InputError
 from lassovae.stats._moderated import moderated_t
-from lassovae.stats._rank_sum import check_labels, group_members
+from lassovae.stats._rank_sum import check_blocks, check_labels, group_members
 
 ROUNDING = 1e-6  # of a feature's size: less is what float32 leaves of a constant
 
@@ -58,6 +58,10 @@ def unit_means(
         InputError: lengths differ, a value is not finite, or a block holds two labels.
     """
     array = np.asarray(values, np.float64)
+    if array.ndim == 1:
+        raise InputError(
+            f"values {array.shape} must be (runs, features): of one feature a run give values[:, None]"
+        )
     if array.ndim < 2 or len(array) != len(labels):
         raise InputError(
             f"values {array.shape} must be (runs, ...) with a row for each of the {len(labels)} labels"
@@ -68,9 +72,7 @@ def unit_means(
             f"values of runs {', '.join(map(str, bad.tolist()))} are not finite: refit or leave them out"
         )
     names = [str(label) for label in check_labels(labels, len(array))]
-    units: list[Hashable] = list(range(len(names))) if blocks is None else list(blocks)
-    if len(units) != len(names):
-        raise InputError(f"blocks has {len(units)} entries for {len(names)} labels: give one block a run")
+    units = check_blocks(blocks, len(names))
     label_of: dict[Hashable, str] = {}
     for run, (name, unit) in enumerate(zip(names, units, strict=True)):
         if label_of.setdefault(unit, name) != name:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassovae._errors import InputError
+from lassovae._random import generator
 from lassovae.stats._centres import check_times
 from lassovae.stats._dissimilarity import Statistic, StatisticName, check_dissimilarity, prepared
 from lassovae.stats._rank_sum import check_labels, group_members
@@ -132,7 +133,8 @@ def tested(
     design, num_groups = some.design, len(some.groups)
     observed = float(_evaluated(statistic, values, design.observed[None], num_groups)[0])
     exact = design.number <= MOST_ENUMERATED
-    codes = design.every() if exact else design.drawn(num_permutations, np.random.default_rng(seed))
+    rng = generator(seed)
+    codes = design.every() if exact else design.drawn(num_permutations, rng)
     null = _evaluated(statistic, values, codes, num_groups)
     smallest = design.num_equivalent / design.number
     return PermutationResult(

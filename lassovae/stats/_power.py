@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.spatial.distance import pdist, squareform
 
 from lassovae._errors import InputError
+from lassovae._random import generator
 from lassovae.stats._centres import centres
 from lassovae.stats._dissimilarity import anosim, prepared
 from lassovae.stats._permutation import pvalue_among
@@ -189,7 +190,7 @@ def design_power(
     if len(effects) == 0 or not (np.isfinite(effects).all() and min(effects) >= 0):
         raise InputError(f"effects={tuple(effects)} must be one or more finite numbers of at least 0")
     names, units, (a, b) = two_groups(labels, blocks)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     tests = SharedRelabellings.of(names, units, num_permutations, rng)
     second = np.asarray([name == b for name in names])
     order = list(range(len(names))) if units is None else units

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lassovae._errors import InputError
 from lassovae.stats._power import Power
 
 NAMES = {
@@ -21,7 +22,12 @@ def power_sentence(power: Power, *, wanted: float = 0.8) -> str:
 
     Returns:
         One or two sentences.
+
+    Raises:
+        InputError: wanted out of range.
     """
+    if not 0 < wanted < 1:
+        raise InputError(f"wanted={wanted} must lie between 0 and 1")
     said = []
     if power.smallest_pvalue > power.alpha:
         said.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,12 +49,35 @@ def square_matrix(values: object, name: str) -> NDArray[np.float64]:
     return matrix
 
 
+def _missing(value: object) -> bool:
+    """None, or what a gap in a table of numbers is read as."""
+    return value is None or (isinstance(value, (float, np.floating)) and bool(np.isnan(value)))
+
+
 def check_labels(labels: Sequence[str], num_runs: int) -> list[str]:
     """The labels as a list, one for each of `num_runs` runs."""
     names = list(labels)
     if len(names) != num_runs:
         raise InputError(f"labels has {len(names)} entries for {num_runs} runs: give one label a run")
+    for run, name in enumerate(names):
+        if _missing(name):
+            raise InputError(
+                f"labels[{run}]={name!r} is missing: give every run a label, or leave the run out"
+            )
     return names
+
+
+def check_blocks(blocks: Sequence[Hashable] | None, num_runs: int) -> list[Hashable]:
+    """The blocks as a list; without any, every run is one by itself."""
+    if blocks is None:
+        return list(range(num_runs))
+    units = list(blocks)
+    if len(units) != num_runs:
+        raise InputError(f"blocks has {len(units)} entries for {num_runs} labels: give one block a run")
+    for run, unit in enumerate(units):
+        if _missing(unit) or not isinstance(unit, Hashable):
+            raise InputError(f"blocks[{run}]={unit!r} is no block: give every run a number or a name")
+    return units
 
 
 def group_members(labels: Sequence[str], group: str, *, at_least: int = 2) -> NDArray[np.intp]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lassovae._errors import InputError
+from lassovae.stats._rank_sum import check_blocks, check_labels
 
 Exchange = Literal["free", "whole", "within"]
 Codes = NDArray[np.intp]
@@ -103,7 +104,7 @@ def relabellings(
         InputError: lengths differ, one label only, no such exchange, no blocks where they are needed, or a block that
             mixes labels where blocks are exchanged.
     """
-    names = [str(label) for label in labels]
+    names = [str(label) for label in check_labels(labels, len(labels))]
     groups = tuple(dict.fromkeys(names))
     if len(groups) < 2:
         raise InputError(f"labels has {len(groups)} group: a comparison needs at least two different labels")
@@ -113,9 +114,7 @@ def relabellings(
         raise InputError(f"exchange={exchange!r} is not known; choose one of free, whole, within")
     if blocks is None and exchange != "free":
         raise InputError(f"exchange={exchange!r} needs blocks: give one block a run")
-    units: list[Hashable] = list(range(len(names))) if blocks is None else list(blocks)
-    if len(units) != len(names):
-        raise InputError(f"blocks has {len(units)} entries for {len(names)} labels: give one block a run")
+    units = check_blocks(blocks, len(names))
     codes = np.asarray([groups.index(name) for name in names], np.intp)
     place = {unit: i for i, unit in enumerate(dict.fromkeys(units))}
     block_of_run = np.asarray([place[unit] for unit in units], np.intp)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lassovae._errors import InputError
 from lassovae.stats._comparisons import Comparison
-from lassovae.stats._rank_sum import RankSumResult, check_labels
+from lassovae.stats._rank_sum import RankSumResult, check_blocks, check_labels
 
 PAIRS_NOT_INDEPENDENT = (
     "The rank-sum test treats pairs of runs as independent, but pairs that share a run are not, so this "
@@ -55,9 +55,7 @@ def block_design(labels: Sequence[str], blocks: Sequence[Hashable] | None = None
         InputError: a block holds two labels, all labels are the same, or lengths differ.
     """
     names = list(labels)
-    units: list[Hashable] = list(range(len(names))) if blocks is None else list(blocks)
-    if len(units) != len(names):
-        raise InputError(f"blocks has {len(units)} entries for {len(names)} labels: give one block a run")
+    units = check_blocks(blocks, len(names))
     label_of: dict[Hashable, str] = {}
     for run, (label, block) in enumerate(zip(check_labels(names, len(names)), units, strict=True)):
         if label_of.setdefault(block, label) != label:

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from lassovae._errors import InputError
+from lassovae._random import generator
 from lassovae._status import raise_if_failed
 from lassovae.var._pooled import fit_pooled
 from lassovae.var._prune import prune
@@ -75,7 +76,7 @@ def chance_strength(
     """
     if num_copies < 1:
         raise InputError(f"num_copies={num_copies} must be at least 1")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     found = []
     for _ in range(num_copies):
         copies = [

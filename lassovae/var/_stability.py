@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from lassovae._errors import InputError
+from lassovae._random import generator
 from lassovae._status import raise_if_failed
 from lassovae.var._pooled import fit_pooled
 from lassovae.var._prune import prune
@@ -71,7 +72,7 @@ def selection_frequency(
         raise InputError(
             f"the runs hold {len(pieces)} piece of {piece_frames} frames, and two halves need two: lower piece_frames"
         )
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     selected = []
     for _ in range(num_splits):
         shuffled = rng.permutation(len(pieces))

@@ -140,6 +140,9 @@ def test_conditions_in_one_stretch_each_keep_their_drift(rng):
     found = condition_test(delta, labels, blocks=BLOCKS)
     assert not found.place.without_drift
     assert "drift" not in found.sentences()[0]
+    assert found.sentences()[-1].startswith(
+        "All runs of one condition were recorded before all runs of the next"
+    )
     # asked for all the same: labels that are a line in time have nothing left that could be told from drift
     two = permutation_test(np.sqrt(delta[:4, :4]), list("FFNN"), statistic="centres", times=[0, 0, 1, 1])
     assert two.statistic == 0

@@ -148,6 +148,7 @@ def test_what_never_varies_is_not_tested(rng):
     ("changes", "message"),
     [
         ({"labels": LABELS[1:]}, "row for each of the 23 labels"),
+        ({"values": np.zeros(24)}, r"of one feature a run give values\[:, None\]"),
         ({"values": np.full((24, 2), np.nan)}, "values of runs 0, 1, 2"),
         ({"blocks": BLOCKS[1:]}, "blocks has 23 entries"),
         ({"blocks": np.zeros(24, int)}, "holds both 'F' and 'N'"),

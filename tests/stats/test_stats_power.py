@@ -160,6 +160,8 @@ def test_words():
         "The permutation of blocks reaches a power of 80% at none of the effects tried (up to 0.1 standard deviations "
         "of runs within a block)."
     )
+    with pytest.raises(InputError, match="wanted=80"):
+        power_sentence(power, wanted=80)
     never = power_sentence(design_power(*design(4), num_studies=10))
     assert never.startswith(
         "The permutation of blocks cannot reach p = 0.05 with this design, so its power is 0."
