@@ -34,7 +34,7 @@ class Arguments:
 
 
 def judged(seed: int) -> Row:
-    """Held-out R_var, R_var of windows, and L_rec of both models on one study."""
+    """Held-out R_var and R_var of windows of both models on one study."""
     preset = lassovae.preset("quarter", seed=seed)
     study = lassovae.data.simulate_study(seed, **preset.simulation)
     row: Row = {}

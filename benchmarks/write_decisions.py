@@ -1,7 +1,8 @@
 """Write the tables of docs/*.md and docs/decisions/*.md from docs/evidence/*.csv, means and 95 % intervals over seeds.
 
     python benchmarks/evidence.py --out results/evidence && cp results/evidence/tables/*.csv docs/evidence/
-    python benchmarks/decisions.py --out results/decisions && cp results/decisions/tables/*.csv docs/evidence/
+    python benchmarks/decisions.py --out results/decisions --recordings study.csv
+    cp results/decisions/tables/*.csv docs/evidence/
     python examples/reproduction.py && cp results/reproduction/quarter/tables/*.csv docs/evidence/
     python benchmarks/statistics_matrices.py && python benchmarks/statistics_movies.py
     python benchmarks/network_selection.py && cp results/statistics/tables/*.csv docs/evidence/

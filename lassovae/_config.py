@@ -71,7 +71,7 @@ class Config:
     Attributes:
         mode: how autoencoder and VAR are combined. "sequential": decode z_t, fit the VAR afterwards; "embedded":
             decode the forecast, coefficients held constant in the gradient; "end_to_end": the gradient flows
-            through the LARS fit.
+            through the LARS fit (docs/reproduction.md, docs/decisions/encoder.md).
         encoder: "convolutional" (the paper's); "soft_roi" (every node is the Delta F / F of pixels that it has
             learned to claim, decoded by learned gains: linear, begins as local averages; recommended,
             docs/decisions/encoder.md); or "block_mean" (no network and no training: the local average of

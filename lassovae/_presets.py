@@ -46,7 +46,7 @@ def suggested_preprocess(study: Study, longest_side: int) -> Preprocess:
         longest_side: pixels that the longer side of a frame should have at most.
 
     Returns:
-        Preprocess that averages blocks of pixels (their shot noise falls with the square root of their number),
+        Preprocess (docs/decisions/scaling.md) that averages blocks of pixels (their shot noise falls with the square root of their number),
         crops what three poolings need, and scales by the 99.9th percentile.
     """
     height, width = study.frame_shape
@@ -101,7 +101,8 @@ def preset(name: str, study: Study | None = None, *, seed: int = 0) -> Preset:
     if name == "smoke":
         base = base.replace(window=32, order=2, epochs=1, channels=8)
     if study is not None:
-        # one noisy field of view: at the paper's 0.01 nearly no coefficient survives
+        # one noisy field of view: at the paper's 0.01 nearly no coefficient of block means survives (scaling.md; the
+        # warm-up: dead_var.md)
         base = base.replace(
             lam=REAL_LAM, preprocess=suggested_preprocess(study, LONGEST_SIDE[name]), lam_warmup=0.2
         )

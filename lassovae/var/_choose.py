@@ -62,7 +62,7 @@ def suggested_lam(num_rows: int, order: int, num_nodes: int) -> float:
     """A strength for ranking couplings by size, from the shape of the regression alone.
 
     The lasso of a target needs sqrt(log(predictors) / rows) times its noise; a quarter of that root served best in
-    simulations of 15 to 300 photons a pixel (docs/decisions/choosing_lam.md). `lam_path` looks at the recordings.
+    simulations of 15 and 70 photons a pixel (docs/decisions/choosing_lam.md). `lam_path` looks at the recordings.
 
     Args:
         num_rows: frames that are forecast, of all runs fitted together.
