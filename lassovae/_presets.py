@@ -46,8 +46,8 @@ def suggested_preprocess(study: Study, longest_side: int) -> Preprocess:
         longest_side: pixels that the longer side of a frame should have at most.
 
     Returns:
-        Preprocess (docs/decisions/scaling.md) that averages blocks of pixels (their shot noise falls with the square root of their number),
-        crops what three poolings need, and scales by the 99.9th percentile.
+        Preprocess that averages blocks of pixels (their shot noise falls with the square root of their number),
+        crops what three poolings need, and scales by the 99.9th percentile (docs/decisions/scaling.md).
     """
     height, width = study.frame_shape
     factor = max(1, math.ceil(max(height, width) / longest_side))
