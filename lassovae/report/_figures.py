@@ -110,6 +110,26 @@ def differences(results: Results, name: str, study: Study) -> Figure | SubFigure
     )
 
 
+def networks(results: Results, name: str) -> Figure | SubFigure | None:
+    """The edges of a model in each of the first two conditions; None where there is no network."""
+    model, analysis = results[name]
+    if analysis.differences is None:
+        return None
+    net = analysis.differences.network
+    figure = plots.new_figure(7.2, 3.2)
+    axes = figure.subplots(1, 2, squeeze=False)[0]
+    for ax, condition, letter in zip(axes, net.conditions[:2], "ab", strict=False):
+        matrix = np.zeros(net.support.shape[1:])
+        matrix[net.targets, net.sources] = net.strength(condition)
+        title = f"Edges in {condition}"
+        plots.influence_network(
+            ax, matrix[None], model.latent_shape, model.mean_frame, title=title, letter=letter
+        )
+    if len(net.conditions) == 1:
+        figure.delaxes(axes[1])
+    return figure
+
+
 def forecasts(
     results: Results, prepared: Prepared, run: int, frame: int, sweep: tuple[float, ...], rate: float | None
 ) -> Figure | SubFigure:
@@ -197,6 +217,14 @@ def draw_all(
         )
         outlined = "; cells whose outgoing coupling truly differs are outlined." if whole_frames else "."
         keep(figure_of_differences, "differences.png", text + outlined)
+    figure_of_networks = networks(results, finder)
+    if figure_of_networks is not None:
+        text = (
+            f"The network in each condition, by the {finder.replace('_', ' ')} model: the 30 strongest edges of those "
+            "that a fit to all runs selected, measured by least squares in each block of runs. All edges, with sign, "
+            "lag, stability and error: tables/edges.csv."
+        )
+        keep(figure_of_networks, "networks.png", text)
     if "recommended" in results and results["recommended"][0].config.encoder == "soft_roi":
         figure = plots.regions_figure(
             prepared.mean_frame,

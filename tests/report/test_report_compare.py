@@ -91,7 +91,8 @@ def test_the_folder_is_the_one_of_the_contract(compared):
         "nodes.csv", "permutation_tests.csv", "skip_connection.csv", "truth_recovery.csv",
     ]  # fmt: skip
     assert {
-        "ablation.png", "contribution_maps.png", "differences.png", "forecasts.png", "movie.png", "skip_connection.png",
+        "ablation.png", "contribution_maps.png", "differences.png", "forecasts.png", "movie.png",
+        "networks.png", "skip_connection.png",
         "swap_and_network.png", "training.png", "truth.png",
     } <= {p.name for p in (out / "figures").iterdir()}  # fmt: skip
     assert [p for p in out.rglob("*") if p.name.endswith(".tmp") or p.suffix in (".pkl", ".pickle")] == []
