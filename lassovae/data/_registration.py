@@ -17,7 +17,7 @@ TAPERED = (
 PASSES = 2  # the first reference is blurred by the motion
 
 
-def _shifts(reference: np.ndarray, run: np.ndarray) -> NDArray[np.float64]:
+def frame_shifts(reference: np.ndarray, run: np.ndarray) -> NDArray[np.float64]:
     """(time, 2) pixels down and right that bring each frame onto the reference."""
     height, width = reference.shape
     window = np.outer(tukey(height, TAPERED), tukey(width, TAPERED))
@@ -67,6 +67,6 @@ def register(
         onto = reference
         if onto is None:
             onto = np.mean([run.mean(axis=0, dtype=np.float64) for run in still], axis=0)
-        shifts = [_shifts(onto, run) for run in runs]
+        shifts = [frame_shifts(onto, run) for run in runs]
         still = [_moved(run, by) for run, by in zip(runs, shifts, strict=True)]
     return list(still), shifts
