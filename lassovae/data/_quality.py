@@ -20,6 +20,7 @@ CEILINGS = tuple(2**bits - 1 for bits in (8, 10, 12, 13, 14, 15, 16))
 PILED = 5.0  # times as many pixels at a ceiling as at the values below it
 FEWEST_PILED = 20
 CERTAIN = 6.0  # standard errors by which a shift of scan lines has to be better than none
+MEDIAN_ERROR = 1.4826 * 1.2533  # standard error of a normal median, by its median absolute deviation
 TIMES = 400  # points of a robust fit, whose cost grows with their square
 CELLS_PX = 1.5  # below this, in pixels, a mean frame is noise; above a sixth of a side it is illumination
 CLEAR = 4.5  # standard errors of a correlation that chance does not reach among all shifts that are tried
@@ -186,7 +187,7 @@ def scan_line_shift(mean_frame: ArrayLike, max_shift: int = 8) -> int:
     """Pixels by which odd rows lie to the right of even ones, as bidirectional scanning out of phase leaves them.
 
     Each odd row is compared with the mean of the even rows above and below it, at every whole shift; the best shift
-    counts if it is better than none by CERTAIN standard errors over rows, so that noise gives 0.
+    counts if rows are better off, on average or in the median, by CERTAIN standard errors, so that noise gives 0.
 
     Args:
         mean_frame: (height, width), rows counted from 0; the more frames it is the mean of, the better.
@@ -215,9 +216,13 @@ def scan_line_shift(mean_frame: ArrayLike, max_shift: int = 8) -> int:
         for by in range(-max_shift, max_shift + 1)
     }
     best = min(apart, key=lambda by: float(apart[by].sum()))
-    gained = apart[0] - apart[best]
-    error = float(gained.std(ddof=1)) / np.sqrt(len(gained))
-    return best if best != 0 and float(gained.mean()) > CERTAIN * error else 0
+    gained, root = apart[0] - apart[best], np.sqrt(len(between))
+    mean, median = float(gained.mean()), float(np.median(gained))
+    error = (
+        float(gained.std(ddof=1)) / root
+    )  # large where a few rows hold all the cells: then the median tells
+    of_median = MEDIAN_ERROR * float(stats.median_abs_deviation(gained)) / root
+    return best if best != 0 and (mean > CERTAIN * error or median > CERTAIN * of_median) else 0
 
 
 class Bleaching(NamedTuple):
