@@ -13,6 +13,7 @@ from lassovae._config import Config
 from lassovae._differences import Differences, differences
 from lassovae._errors import InputError
 from lassovae._evaluate import Errors, evaluate
+from lassovae._memory import plan_memory
 from lassovae._model import Model, encode_run
 from lassovae._sharing import shared_by_processes, wait_for_all
 from lassovae._status import raise_if_failed
@@ -181,7 +182,12 @@ def _score(
 
 
 def analyse(
-    model: Model, study: Study, *, lam: float | None = None, prepared: Prepared | None = None
+    model: Model,
+    study: Study,
+    *,
+    lam: float | None = None,
+    prepared: Prepared | None = None,
+    max_memory_gb: float | None = None,
 ) -> Analysis:
     """Fit every run, test whether dynamics differ between conditions, and map where.
 
@@ -193,6 +199,7 @@ def analyse(
         study: the training study or another of the same field of view; scaled as the model's was.
         lam: l1 strength of the fits to runs and windows; None takes the model's.
         prepared: the study's frames where `prepare` has already made them for this model.
+        max_memory_gb: as in `fit`.
 
     Returns:
         Analysis. The tests compare the first two conditions, in order of appearance.
@@ -205,7 +212,7 @@ def analyse(
         arXiv 2603.02899, sections 2.3, 2.4 and 3.3 to 3.5.
     """
     config = model.config
-    study.check(order=config.order, window=config.window)
+    study.check(order=config.order, window=config.window, bin_frames=config.preprocess.bin_frames)
     lam = config.lam if lam is None else lam
     if not lam >= 0:
         raise InputError(f"lam={lam} must be at least 0")
@@ -216,8 +223,15 @@ def analyse(
         )
     wait_for_all("analysis begun")  # while nobody is far ahead: the first meeting may not take long
     if prepared is None:
+        memory = plan_memory(study, config, max_memory_gb)
+        logger.info("%s", memory.sentence())
         prepared = prepare(
-            study, config.preprocess, scale=model.scale, offset=model.offset, mean_frame=model.mean_frame
+            study,
+            config.preprocess,
+            scale=model.scale,
+            offset=model.offset,
+            mean_frame=model.mean_frame,
+            hold=memory.holds_frames,
         )
     latents = tuple(encode_run(model, frames)[0] for frames in prepared.frames)
     fit = _as_numpy(shared_by_processes(lambda part: fit_runs(part, config.order, lam), latents))
@@ -267,12 +281,13 @@ def analyse(
         why_not = f"Only {conditions[0]} and {conditions[1]} are compared, the first two conditions. {why_not}".strip()
     scored = None
     scored_pooled = None
-    whole_frames = config.preprocess.crop is None and config.preprocess.downscale == 1
+    pre = config.preprocess
+    as_stored = pre.crop is None and pre.downscale == 1 and pre.bin_frames == 1
     truth = study.truth
     known = (
         truth is not None and set(conditions[:2]) <= set(truth.coupling) and len(truth.traces) == len(study)
     )
-    if truth is not None and known and difference is not None and whole_frames:
+    if truth is not None and known and difference is not None and as_stored:
         per_run = {c: np.asarray(fit.coef)[runs] for c, runs in groups.items()}
         together = {c: np.asarray(pooled[c].coef) for c in conditions}
         scored = _score(truth, conditions, per_run, model, latents, condition_maps)

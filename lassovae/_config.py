@@ -26,10 +26,19 @@ class Preprocess:
     """From stored pixels to frames in [0, 1].
 
     Attributes:
-        crop: (height, width) of the centre crop in stored pixels, None for the whole frame. The paper: (512, 768).
+        crop: (height, width) of the crop in stored pixels, None for the whole frame. The paper: (512, 768).
+        crop_at: (row, column) of the crop's upper left pixel, in stored pixels; None: the centre.
         downscale: integer factor by which each side shrinks after the crop. The paper: 4.
         downscale_method: "nearest" (the paper: one pixel of each block) or "mean" (all of them; the shot noise
             of a block of b pixels falls by sqrt(b)).
+        bin_frames: successive frames averaged into one, after the registration; orders, windows and lags count the
+            frames that come out.
+        bad_pixels: "fill" gives pixels in blank lines, dead pixels and pixels that are often at the detector's ceiling,
+            in any run, the value of the nearest good one; "keep" leaves them.
+        scan_lines: "align" moves every other line sideways, by the whole pixels by which each run's lines do not meet
+            (bidirectional scanning out of phase); "keep" leaves them.
+        bleaching: "divide" takes the slow decay of each run's brightness off; "keep" leaves it in, where a condition
+            that was recorded later is a dimmer one.
         registration: "rigid" moves every frame back onto the study's mean frame, by fractions of a pixel after the
             downscale; "none" trusts that the tissue held still, or was made to (docs/decisions/motion.md).
         scaling: "max" divides by the largest pixel of the study; "percentile" divides by `percentile` of it and
@@ -47,17 +56,33 @@ class Preprocess:
     scaling: Literal["max", "percentile"] = "max"
     percentile: float = 99.9
     mean_frame_floor: float = 0.0
+    crop_at: tuple[int, int] | None = None
+    bin_frames: int = 1
+    bad_pixels: Literal["keep", "fill"] = "keep"
+    scan_lines: Literal["keep", "align"] = "keep"
+    bleaching: Literal["keep", "divide"] = "keep"
 
     def __post_init__(self) -> None:
         _require_choice("downscale_method", self.downscale_method, ("nearest", "mean"))
+        for name, changed in (("bad_pixels", "fill"), ("scan_lines", "align"), ("bleaching", "divide")):
+            _require_choice(name, getattr(self, name), ("keep", changed))
         _require_choice("registration", self.registration, ("none", "rigid"))
         _require_choice("scaling", self.scaling, ("max", "percentile"))
         if self.crop is not None and (len(self.crop) != 2 or min(self.crop) < 1):
             raise InputError(f"crop={self.crop!r} must be (height, width) in pixels, both at least 1")
         if self.crop is not None:
             object.__setattr__(self, "crop", tuple(self.crop))  # a list would not be hashable
-        if not isinstance(self.downscale, int) or self.downscale < 1:
-            raise InputError(f"downscale={self.downscale} must be an integer of at least 1")
+        if self.crop_at is not None:
+            if self.crop is None or len(self.crop_at) != 2 or min(self.crop_at) < 0:
+                raise InputError(
+                    f"crop_at={self.crop_at!r} must be (row, column) of the crop's first pixel, both at least 0, and "
+                    "needs crop=(height, width)"
+                )
+            object.__setattr__(self, "crop_at", tuple(self.crop_at))
+        for name in ("downscale", "bin_frames"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"{name}={value!r} must be an integer of at least 1")
         if not 50 < self.percentile <= 100:
             raise InputError(f"percentile={self.percentile} must lie in (50, 100]")
         if not 0 <= self.mean_frame_floor < 1:
@@ -199,8 +224,9 @@ class Config:
         """
         values = dict(values)
         pre = dict(values.pop("preprocess", {}))
-        if pre.get("crop") is not None:
-            pre["crop"] = tuple(pre["crop"])
+        for name in ("crop", "crop_at"):
+            if pre.get(name) is not None:
+                pre[name] = tuple(pre[name])
         known = {f.name for f in dataclasses.fields(cls)}
         known_pre = {f.name for f in dataclasses.fields(Preprocess)}
         unknown = sorted(set(values) - known) + sorted(f"preprocess.{k}" for k in set(pre) - known_pre)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lassovae._model import Model, decode_run
+from lassovae._model import CHUNK, Model, decode_run
 from lassovae._sharing import shared_by_processes
 from lassovae._status import raise_if_failed
+from lassovae.data import Frames
 from lassovae.var import VARFit, fit_runs, predict, relative_error
 
 HELD_OUT_FROM = 0.6  # fraction of a run that the held-out fit sees
@@ -98,24 +99,29 @@ def centred_forecasts(fit: VARFit, latents: np.ndarray) -> np.ndarray:
     return forecast.reshape(-1, *latents.shape[1:])
 
 
-def squared_error(
-    model: Model, frames: np.ndarray, shown: np.ndarray, first: int, *, same_frame: bool
-) -> float:
+def static_error(model: Model, frames: Frames) -> float:
+    """Mean squared error of the mean frame, over all frames and pixels."""
+    parts = (frames[start : start + CHUNK] for start in range(0, len(frames), CHUNK))
+    total = sum(float(np.square(part - model.mean_frame, dtype=np.float64).sum()) for part in parts)
+    return total / (len(frames) * model.mean_frame.size)
+
+
+def squared_error(model: Model, frames: Frames, shown: np.ndarray, first: int, *, same_frame: bool) -> float:
     """Mean squared error over frames first.. and pixels of what `shown` decodes to."""
     total = 0.0
     for start, _, frame in decode_run(model, frames, shown, first, same_frame=same_frame):
         total += float(np.square(frames[start : start + len(frame)] - frame, dtype=np.float64).sum())
-    return total / frames[first:].size
+    return total / ((len(frames) - first) * model.mean_frame.size)
 
 
 def evaluate(
-    model: Model, frames: Sequence[np.ndarray], latents: Sequence[np.ndarray], fit: VARFit, lam: float
+    model: Model, frames: Sequence[Frames], latents: Sequence[np.ndarray], fit: VARFit, lam: float
 ) -> Errors:
     """Every error of a model on preprocessed runs.
 
     Args:
         model: trained.
-        frames: runs of (time, height, width), in [0, 1].
+        frames: runs of (time, height, width), in [0, 1], read by slices.
         latents: their latents.
         fit: of each whole run, with a runs axis.
         lam: l1 strength of the fits to windows, parts and shuffled copies.
@@ -135,7 +141,7 @@ def evaluate(
             own.append(squared_error(model, x, shown, order, same_frame=True))
         else:
             own.append(forecast[-1])
-        static.append(float(np.square(x - model.mean_frame, dtype=np.float64).mean()))
+        static.append(static_error(model, x))
     return Errors(
         reconstruction=np.asarray(own),
         forecast_reconstruction=np.asarray(forecast),

@@ -22,6 +22,7 @@ from lassovae.autoencoder import (
     latent_shape,
     reconstruct,
 )
+from lassovae.data import Frames
 
 CHUNK = 64  # frames encoded or decoded at a time: one compiled shape, bounded memory
 
@@ -88,12 +89,12 @@ def _padded(x: np.ndarray, length: int) -> np.ndarray:
     return np.concatenate([x, np.repeat(x[-1:], length - len(x), axis=0)]) if len(x) < length else x
 
 
-def encode_run(model: Model, frames: np.ndarray) -> tuple[np.ndarray, Positions]:
+def encode_run(model: Model, frames: Frames) -> tuple[np.ndarray, Positions]:
     """Latent maps of a preprocessed run and its average pooling positions.
 
     Args:
         model: trained, evaluated with its running batch statistics.
-        frames: (time, height, width), in [0, 1].
+        frames: (time, height, width), in [0, 1]: an array, or what is read by slices, as `prepare` gives it.
 
     Returns:
         latents (time, latent height, latent width) float32; positions as in `mean_positions`.
@@ -113,13 +114,13 @@ def encode_run(model: Model, frames: np.ndarray) -> tuple[np.ndarray, Positions]
 
 
 def decode_run(
-    model: Model, frames: np.ndarray, latents: np.ndarray, first: int, *, same_frame: bool
+    model: Model, frames: Frames, latents: np.ndarray, first: int, *, same_frame: bool
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Residuals and reconstructions of the frames first, first + 1, ... from given latents, chunk by chunk.
 
     Args:
         model: trained.
-        frames: (time, height, width), the run in [0, 1]; gives the pooling positions.
+        frames: (time, height, width), the run in [0, 1], read by slices; gives the pooling positions.
         latents: (time - first, latent height, latent width), to be decoded: centred forecasts, or z_t itself.
         first: index of the frame that latents[0] stands for.
         same_frame: use the pooling positions of the frame itself instead of the one before.
@@ -132,8 +133,12 @@ def decode_run(
         raise InputError("first=0: the first frame has none before it; start at 1, or use same_frame=True")
     for start in range(first, len(frames), CHUNK):
         stop = min(start + CHUNK, len(frames))
-        shown = _padded(frames[start - shift : stop - shift], CHUNK)
-        _, positions = _encode(model.config.network(), model.weights, jnp.asarray(shown), model.mean_frame)
+        positions: Positions = ()
+        if model.config.encoder == "convolutional":  # the others pool nothing
+            shown = _padded(frames[start - shift : stop - shift], CHUNK)
+            _, positions = _encode(
+                model.config.network(), model.weights, jnp.asarray(shown), model.mean_frame
+            )
         z = _padded(latents[start - first : stop - first], CHUNK)
         residual, frame = _decode(
             model.config.network(), model.weights, jnp.asarray(z), positions, model.mean_frame

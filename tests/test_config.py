@@ -33,6 +33,11 @@ CHANGED = Config(
         percentile=99.5,
         registration="rigid",
         mean_frame_floor=0.01,
+        crop_at=(0, 16),
+        bin_frames=2,
+        bad_pixels="fill",
+        scan_lines="align",
+        bleaching="divide",
     ),
 )
 

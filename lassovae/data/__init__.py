@@ -1,8 +1,10 @@
 """Recordings, studies, preprocessing, windows and simulated movies (NumPy only)."""
 
+from lassovae.data._geometry import frame_shape_after
 from lassovae.data._hash import content_hash
+from lassovae.data._movie import Frames
 from lassovae.data._open import open_recording
-from lassovae.data._preprocess import Prepared, frame_shape_after, prepare
+from lassovae.data._preprocess import Prepared, prepare
 from lassovae.data._recording import ArrayRecording, Recording
 from lassovae.data._simulate import simulate_study
 from lassovae.data._study import Run, Study
@@ -13,6 +15,7 @@ from lassovae.data._windows import epoch_order, num_windows, windows
 
 __all__ = [
     "ArrayRecording",
+    "Frames",
     "Prepared",
     "Recording",
     "Run",

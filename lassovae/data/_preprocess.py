@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lassovae._config import POOLINGS, Preprocess
+from lassovae._config import Preprocess
 from lassovae._errors import InputError
-from lassovae.data._recording import Recording
+from lassovae.data._bad_pixels import bad_pixels
+from lassovae.data._bleaching import brightness_course
+from lassovae.data._corrections import AlignedLines, FilledPixels, Moved, Unbleached
+from lassovae.data._geometry import BinnedFrames, Resized, frame_shape_after
+from lassovae.data._movie import Frames, Step, Treated, chunked, held, mean_of
+from lassovae.data._quality import sample_frames, scan_line_shift
 from lassovae.data._registration import register
-from lassovae.data._study import Study
+from lassovae.data._scaling import Scaled, Survey, dark_level, study_scale, survey
+from lassovae.data._study import Run, Study
 
 logger = logging.getLogger("lassovae")
 
-FRAMES_AT_A_TIME = 64
-SAMPLED_FRAMES = 2000  # of a study, evenly spread, where the percentile cannot be counted
+SAMPLED_A_RUN = 100  # frames by which pixels and scan lines are judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,102 +31,73 @@ class Prepared:
     """A study ready for the model.
 
     Attributes:
-        frames: one float32 array (time, height, width) a run, in [0, 1].
+        frames: of each run, float32 (time, height, width) in [0, 1]: an array where they are held in memory, else what
+            reads and treats the recording's frames when they are asked for. Both have shape and length and are read
+            by slices; their pixels are the same, bit for bit.
         mean_frame: (height, width) float32, mean over runs of each run's mean over time.
         scale, offset: frames are (pixel - offset) / scale, clipped to [0, 1].
         names: of the runs.
+        treated: how each run's frames come from its recording; `treated[i].undo` goes back to stored pixels.
+        steps: what was done to each run, one sentence a step.
     """
 
-    frames: tuple[np.ndarray, ...]
+    frames: tuple[Frames, ...]
     mean_frame: np.ndarray
     scale: float
     offset: float
     names: tuple[str, ...]
+    treated: tuple[Treated, ...] = ()
+    steps: tuple[tuple[str, ...], ...] = ()
 
 
-def frame_shape_after(shape: tuple[int, int], pre: Preprocess) -> tuple[int, int]:
-    """(height, width) of a frame after crop and downscale.
+class _Run:
+    """A run while its steps are being chosen: those so far, and the frames after them."""
 
-    Args:
-        shape: (height, width) in stored pixels.
-        pre: crop and downscale are read.
+    def __init__(self, run: Run, steps: list[Step], hold: bool) -> None:
+        self.name, self.recording, self.steps, self.hold = run.name, run.recording, steps, hold
+        if run.recording.dtype.kind == "f":
+            _require_finite(run, steps)
+        self.frames: Frames = self.treated()
+        if hold:
+            self.frames = held(self.frames)
 
-    Raises:
-        InputError: the crop is larger than the frame, or the result cannot be halved POOLINGS times.
-    """
-    height, width = pre.crop or shape
-    if height > shape[0] or width > shape[1]:
-        raise InputError(f"crop={pre.crop} is larger than the frames, {shape} pixels: choose a smaller crop")
-    after = (height // pre.downscale, width // pre.downscale)
-    side = 2**POOLINGS
-    if after[0] % side or after[1] % side or 0 in after:
-        unit = side * pre.downscale
-        nearest = [
-            min(max(round(size / unit), 1), whole // unit) * unit
-            for size, whole in zip((height, width), shape, strict=True)
-        ]
-        remedy = f"use crop=({nearest[0]}, {nearest[1]})" if all(nearest) else "use a smaller downscale"
-        raise InputError(
-            f"frames of {height} x {width} pixels at downscale={pre.downscale} give {after[0]} x {after[1]}; "
-            f"{POOLINGS} poolings need multiples of {side}: {remedy}"
-        )
-    return after
+    def treated(self) -> Treated:
+        """All steps so far, from the recording on."""
+        rate = self.recording.frame_rate_hz
+        return Treated(self.recording, self.steps, name=self.name, frame_rate_hz=rate)
+
+    def add(self, step: Step) -> None:
+        """One more step; held frames are replaced, so that no more than one run is there twice."""
+        self.steps.append(step)
+        if self.hold:
+            self.frames = held(Treated(self.frames, [step], name=self.name))
+        else:
+            self.frames = self.treated()
 
 
-def resize(chunk: np.ndarray, pre: Preprocess) -> np.ndarray:
-    """Centre crop and downscale: (time, height, width) stored pixels to (time, height', width').
-
-    "nearest" keeps the dtype and one pixel of each block, the one at its centre (the later of two); "mean"
-    returns float32.
-    """
-    height, width = pre.crop or chunk.shape[1:]
-    factor = pre.downscale
-    height, width = height // factor * factor, width // factor * factor
-    top, left = (chunk.shape[1] - height) // 2, (chunk.shape[2] - width) // 2
-    part = chunk[:, top : top + height, left : left + width]
-    if factor == 1:
-        return part
-    if pre.downscale_method == "nearest":
-        return part[:, factor // 2 :: factor, factor // 2 :: factor]
-    blocks = part.reshape(len(part), height // factor, factor, width // factor, factor)
-    return blocks.mean(axis=(2, 4), dtype=np.float32)
-
-
-def _count_bad(chunk: np.ndarray) -> np.ndarray:
-    """(time,) pixels of each frame that are NaN or Inf."""
-    if chunk.dtype.kind != "f":
-        return np.zeros(len(chunk), np.int64)
-    return np.asarray((~np.isfinite(chunk)).sum(axis=(1, 2)))
+def _require_finite(run: Run, steps: Sequence[Step]) -> None:
+    """Refuse NaN and Inf in a recording of floats, and what float32 cannot hold."""
+    stored: list[np.ndarray] = []
+    after: list[np.ndarray] = []
+    for part in chunked(run.recording):
+        chunk = run.recording[part]
+        stored.append((~np.isfinite(chunk)).sum(axis=(1, 2)))
+        for step in steps:
+            chunk = step.apply(chunk, part.start)
+        after.append((~np.isfinite(chunk)).sum(axis=(1, 2)))
+    for counts, what in ((stored, " that are NaN or Inf"), (after, " beyond the range of float32")):
+        bad = np.concatenate(counts)
+        frames = np.flatnonzero(bad)
+        if len(frames):
+            shown = ", ".join(map(str, frames[:5])) + (", ..." if len(frames) > 5 else "")
+            raise InputError(
+                f"run {run.name}: {int(bad.sum())} pixels{what}, in {len(frames)} of {len(bad)} frames ({shown}): "
+                "repair them or cut these frames out"
+            )
 
 
-def _read(recording: Recording, name: str, pre: Preprocess) -> np.ndarray:
-    """A whole run, cropped and downscaled, in its stored dtype or float32."""
-    first = resize(recording[:1], pre)
-    dtype = first.dtype if first.dtype.itemsize <= 4 and first.dtype.kind != "f" else np.dtype(np.float32)
-    run, bad = np.empty((len(recording), *first.shape[1:]), dtype), []
-    for start in range(0, len(recording), FRAMES_AT_A_TIME):
-        chunk = recording[start : start + FRAMES_AT_A_TIME]
-        bad.append(_count_bad(chunk))
-        part = resize(chunk, pre)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows float32 is found below
-            run[start : start + len(chunk)] = part
-    _require_finite(name, np.concatenate(bad))
-    _require_finite(name, _count_bad(run), " beyond the range of float32")
-    return run
-
-
-def _require_finite(name: str, bad: np.ndarray, what: str = " that are NaN or Inf") -> None:
-    frames = np.flatnonzero(bad)
-    if len(frames):
-        shown = ", ".join(map(str, frames[:5])) + (", ..." if len(frames) > 5 else "")
-        raise InputError(
-            f"run {name}: {int(bad.sum())} pixels{what}, in {len(frames)} of {len(bad)} frames ({shown}): "
-            "repair them or cut these frames out"
-        )
-
-
-def _require_change(runs: list[np.ndarray], names: tuple[str, ...]) -> None:
-    constant = [name for name, run in zip(names, runs, strict=True) if run.min() == run.max()]
+def _require_change(names: Sequence[str], surveys: Sequence[Survey]) -> None:
+    constant = [name for name, found in zip(names, surveys, strict=True) if found.lowest == found.highest]
     if constant:
         raise InputError(
             f"run {', '.join(constant)}: every pixel of every frame is the same; a constant movie has no dynamics: "
@@ -128,69 +105,32 @@ def _require_change(runs: list[np.ndarray], names: tuple[str, ...]) -> None:
         )
 
 
-def _percentile(runs: list[np.ndarray], percentile: float) -> float:
-    """Exact for integers of at most 16 bits, by counting; else of frames evenly spread over the study."""
-    if all(run.dtype.kind in "ui" and run.dtype.itemsize <= 2 for run in runs):
-        low = min(int(run.min()) for run in runs)
-        high = max(int(run.max()) for run in runs)
-        counts = np.zeros(high - low + 1, np.int64)
-        for run in runs:
-            for start in range(0, len(run), FRAMES_AT_A_TIME):
-                values = run[start : start + FRAMES_AT_A_TIME].astype(np.int64).ravel() - low
-                counts += np.bincount(values, minlength=len(counts))
-        below = np.cumsum(counts)
-        position = (
-            percentile / 100 * (int(below[-1]) - 1)
-        )  # between two order statistics, as in np.percentile
-        floor, ceiling = np.searchsorted(below, [math.floor(position), math.ceil(position)], side="right")
-        return float(low + floor + (position - math.floor(position)) * (ceiling - floor))
-    step = max(1, math.ceil(sum(len(run) for run in runs) / SAMPLED_FRAMES))
-    return float(np.percentile(np.concatenate([run[::step].ravel() for run in runs]), percentile))
+def _first_steps(study: Study, pre: Preprocess) -> list[list[Step]]:
+    """Steps on stored pixels: those that need no look at the whole movie."""
+    steps: list[list[Step]] = [[] for _ in study.runs]
+    shape = study.frame_shape
+    if pre.scan_lines == "align" or pre.bad_pixels == "fill":
+        samples = [sample_frames(run.recording, SAMPLED_A_RUN) for run in study.runs]
+        if pre.bad_pixels == "fill":
+            # one mask for all runs: a pixel filled in some of them would differ between conditions
+            bad, why = bad_pixels(samples)
+            for of_run in steps:
+                of_run.append(FilledPixels(bad, why))
+        if pre.scan_lines == "align":
+            for of_run, sample in zip(steps, samples, strict=True):
+                mean = sample.mean(axis=0, dtype=np.float64)
+                if of_run:
+                    mean = of_run[0].apply(mean[None], 0)[0]
+                of_run.append(AlignedLines(-scan_line_shift(mean)))
+    for of_run in steps:
+        of_run.append(Resized.of(shape, pre))
+    return steps
 
 
-def _study_scale(runs: list[np.ndarray], pre: Preprocess) -> tuple[float, float]:
-    """One (scale, offset) for all runs."""
-    lowest = float(min(run.min() for run in runs))
-    offset = min(0.0, lowest if pre.scaling == "max" else _percentile(runs, 100 - pre.percentile))
-    if pre.scaling == "max":
-        return float(max(run.max() for run in runs)) - offset, offset
-    top = _percentile(runs, pre.percentile)
-    if top <= offset:
-        raise InputError(
-            f"percentile={pre.percentile} of the pixels is {top:g}, their smallest value: nearly all pixels are "
-            "dark; use a higher percentile, scaling='max', or crop to the imaged area"
-        )
-    return top - offset, offset
-
-
-def prepare(
-    study: Study,
-    pre: Preprocess,
-    *,
-    scale: float | None = None,
-    offset: float | None = None,
-    mean_frame: np.ndarray | None = None,
-) -> Prepared:
-    """Read, crop, downscale, register and scale every run of a study.
-
-    Frames are clip((pixel - offset) / scale, 0, 1): offset is the study's smallest pixel where that is negative,
-    else 0, and scale its largest pixel, or percentile, above the offset.
-
-    Args:
-        study: runs of one frame size.
-        pre: settings.
-        scale, offset: those of a trained model, to treat new recordings as its own were; None measures them
-            on this study, one pair for all runs so that runs stay comparable.
-        mean_frame: (height, width) after preprocessing, of a trained model, onto which frames are registered if
-            they are; None measures it on this study.
-
-    Returns:
-        Prepared, held in memory as float32: 4 bytes x frames x height x width after downscaling.
-
-    Raises:
-        InputError: sizes that do not fit, NaN or Inf pixels, a constant movie, dark pixels in the mean frame.
-    """
-    after = frame_shape_after(study.frame_shape, pre)
+def _check_given(
+    after: tuple[int, int], scale: float | None, offset: float | None, mean_frame: np.ndarray | None
+) -> None:
+    """Refuse what no trained model has."""
     if scale is not None and not (math.isfinite(scale) and scale > 0):
         raise InputError(f"scale={scale} must be a finite number above 0, that of a trained model")
     if offset is not None and not math.isfinite(offset):
@@ -200,29 +140,87 @@ def prepare(
             f"mean_frame has shape {np.shape(mean_frame)}, but frames have {after} after preprocessing: use "
             "recordings of the model's frame size"
         )
-    runs = [_read(run.recording, run.name, pre) for run in study.runs]
-    _require_change(runs, study.names)
+
+
+def prepare(
+    study: Study,
+    pre: Preprocess,
+    *,
+    scale: float | None = None,
+    offset: float | None = None,
+    mean_frame: np.ndarray | None = None,
+    hold: bool = True,
+) -> Prepared:
+    """Fill bad pixels, align lines, crop, bin, register, unbleach and scale every run of a study, in this order.
+
+    Frames are clip((pixel - offset) / scale, 0, 1): offset is the study's smallest pixel where that is negative,
+    else 0, and scale its largest pixel, or percentile, above the offset. What the settings do not ask for is not done.
+
+    Args:
+        study: runs of one frame size.
+        pre: settings.
+        scale, offset: those of a trained model, to treat new recordings as its own were; None measures them
+            on this study, one pair for all runs so that runs stay comparable.
+        mean_frame: (height, width) after preprocessing, of a trained model, onto which frames are registered if
+            they are; None measures it on this study.
+        hold: keep all frames in memory, 4 bytes x frames x height x width after binning. False reads the
+            recordings anew whenever frames are asked for, 64 at a time; the frames are the same.
+
+    Returns:
+        Prepared.
+
+    Raises:
+        InputError: sizes that do not fit, NaN or Inf pixels, a constant movie, dark pixels in the mean frame.
+    """
+    after = frame_shape_after(study.frame_shape, pre)
+    _check_given(after, scale, offset, mean_frame)
+    runs = [_Run(run, steps, hold) for run, steps in zip(study.runs, _first_steps(study, pre), strict=True)]
+    surveys = [survey(run.frames) for run in runs]
+    _require_change(study.names, surveys)
+    num_steps = len(runs[0].steps)
     if pre.registration == "rigid":
-        runs, shifts = register(runs, mean_frame)
-        for name, by in zip(study.names, shifts, strict=True):
-            far = np.abs(by).max(axis=0)
-            logger.info("run %s: frames moved by up to %.1f pixels down or up, %.1f sideways", name, *far)
-    measured = _study_scale(runs, pre) if scale is None or offset is None else (scale, offset)
-    scale, offset = measured[0] if scale is None else scale, measured[1] if offset is None else offset
-    for i, run in enumerate(runs):  # replaces the stored run: the peak is one run above the result
-        scaled = run.astype(np.float64 if run.dtype.itemsize > 2 else np.float32)
-        np.subtract(scaled, offset, out=scaled)
-        np.divide(scaled, scale, out=scaled)
-        runs[i] = np.clip(scaled, 0, 1, out=scaled).astype(np.float32, copy=False)
-    if mean_frame is None:
-        mean = np.mean([run.mean(axis=0, dtype=np.float64) for run in runs], axis=0)
-    else:
-        mean = np.asarray(mean_frame, np.float64)
-    dark = int((mean <= 0).sum())
-    if dark and pre.mean_frame_floor == 0:
+        for run, by in zip(runs, register([run.frames for run in runs], mean_frame), strict=True):
+            run.add(Moved(by))
+    if pre.bin_frames > 1:
+        for run in runs:
+            run.add(BinnedFrames(pre.bin_frames))
+    if pre.bleaching == "divide":
+        surveys = [survey(run.frames) for run in runs]
+        dark = dark_level([run.frames for run in runs], surveys, pre) if offset is None else offset
+        for run, found in zip(runs, surveys, strict=True):
+            run.add(Unbleached(brightness_course(found.brightness - dark), dark))
+    if scale is None or offset is None:
+        movies = [run.frames for run in runs]
+        if len(runs[0].steps) > num_steps:
+            surveys = [survey(movie) for movie in movies]
+        measured = study_scale(movies, surveys, pre)
+        scale, offset = (
+            measured[0] if scale is None else scale,
+            measured[1] if offset is None else offset,
+        )
+        del movies
+    for run in runs:
+        run.add(Scaled(scale, offset))
+    means = [mean_of(run.frames) for run in runs] if mean_frame is None else [mean_frame]
+    mean = np.mean(np.asarray(means, np.float64), axis=0)
+    dark_pixels = int((mean <= 0).sum())
+    if dark_pixels and pre.mean_frame_floor == 0:
         raise InputError(
-            f"{study.name}: {dark} of {mean.size} pixels are zero in every frame, and the skip connection "
-            "multiplies by the mean frame: set mean_frame_floor=0.01, or crop to the imaged area"
+            f"{study.name}: {dark_pixels} of {mean.size} pixels are zero in every frame, and the skip connection "
+            "multiplies by the mean frame: set mean_frame_floor=0.01, fill them (bad_pixels='fill'), or crop to the "
+            "imaged area"
         )
     mean = np.maximum(mean, pre.mean_frame_floor)
-    return Prepared(tuple(runs), mean.astype(np.float32), scale, offset, study.names)
+    said = tuple(tuple(text for text in (step.says() for step in run.steps) if text) for run in runs)
+    for run, sentences in zip(runs, said, strict=True):
+        if len(run.steps) > 2:  # more than crop and scale: the user asked for it, and wants to know
+            logger.info("run %s: %s", run.name, "; ".join(sentences))
+    return Prepared(
+        frames=tuple(run.frames for run in runs),
+        mean_frame=mean.astype(np.float32),
+        scale=scale,
+        offset=offset,
+        names=study.names,
+        treated=tuple(run.treated() for run in runs),
+        steps=said,
+    )

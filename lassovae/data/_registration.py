@@ -1,4 +1,4 @@
-"""Rigid motion correction: every frame moved back onto one reference."""
+"""Rigid motion correction: by how much every frame must be moved back onto one reference."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.signal.windows import tukey
 from skimage.registration import phase_cross_correlation
+
+from lassovae.data._corrections import Moved
+from lassovae.data._movie import Frames, Treated, chunked, mean_of
 
 SUBPIXELS = 10  # shifts are found to a tenth of a pixel: finer ones change no node
 TAPERED = (
@@ -17,8 +19,8 @@ TAPERED = (
 PASSES = 2  # the first reference is blurred by the motion
 
 
-def frame_shifts(reference: np.ndarray, run: np.ndarray) -> NDArray[np.float64]:
-    """(time, 2) pixels down and right that bring each frame onto the reference."""
+def frame_shifts(reference: np.ndarray, movie: Frames) -> NDArray[np.float64]:
+    """(time, 2) pixels down and right that bring each frame onto the reference (height, width)."""
     height, width = reference.shape
     window = np.outer(tukey(height, TAPERED), tukey(width, TAPERED))
     image = (reference - reference.mean()) * window
@@ -28,33 +30,26 @@ def frame_shifts(reference: np.ndarray, run: np.ndarray) -> NDArray[np.float64]:
             phase_cross_correlation(
                 image, (frame - frame.mean()) * window, upsample_factor=SUBPIXELS, normalization=None
             )[0]
-            for frame in run
+            for part in chunked(movie)
+            for frame in movie[part]
         ]
     )
 
 
-def _moved(run: np.ndarray, shifts: NDArray[np.float64]) -> NDArray[np.float32]:
-    still = np.empty(run.shape, np.float32)
-    for frame, by, out in zip(run, shifts, still, strict=True):
-        ndimage.shift(frame.astype(np.float32), by, output=out, order=1, mode="nearest")
-    return still
-
-
 def register(
-    runs: Sequence[np.ndarray], reference: np.ndarray | None = None
-) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float64]]]:
-    """Move every frame by the shift that correlates it best with the reference.
+    movies: Sequence[Frames], reference: np.ndarray | None = None
+) -> tuple[NDArray[np.float64], ...]:
+    """The shift that correlates every frame best with the reference.
 
-    Shifts are found by the peak of the cross-correlation of tapered frames, and applied by linear interpolation, which
-    never leaves the range of the pixels; what enters at an edge repeats it.
+    Shifts are found by the peak of the cross-correlation of tapered frames; `Moved` applies them.
 
     Args:
-        runs: (time, height, width) each, of one frame size, finite.
+        movies: (time, height, width) each, of one frame size, finite.
         reference: (height, width) in any units, that of a trained model; None takes the mean over runs of their mean
             frames, and a second time that of the frames so moved.
 
     Returns:
-        The runs in float32, and for each of them (time, 2) pixels down and right by which its frames were moved.
+        For each run (time, 2) pixels down and right.
 
     Complexity:
         On one core 10 to 20 ms a frame of 192 x 128 pixels, both passes together.
@@ -62,11 +57,12 @@ def register(
     References:
         Guizar-Sicairos, Thurman & Fienup 2008, Efficient subpixel image registration algorithms (as in scikit-image).
     """
-    still: Sequence[np.ndarray] = runs
-    for _ in range(PASSES if reference is None else 1):
-        onto = reference
-        if onto is None:
-            onto = np.mean([run.mean(axis=0, dtype=np.float64) for run in still], axis=0)
-        shifts = [frame_shifts(onto, run) for run in runs]
-        still = [_moved(run, by) for run, by in zip(runs, shifts, strict=True)]
-    return list(still), shifts
+    if reference is not None:
+        return tuple(frame_shifts(reference, movie) for movie in movies)
+    still: Sequence[Frames] = movies
+    shifts: tuple[NDArray[np.float64], ...] = ()
+    for _ in range(PASSES):
+        onto = np.mean([mean_of(movie) for movie in still], axis=0)
+        shifts = tuple(frame_shifts(onto, movie) for movie in movies)
+        still = [Treated(m, [Moved(by)], name="moved") for m, by in zip(movies, shifts, strict=True)]
+    return shifts

@@ -91,6 +91,10 @@ class Study:
         """Frames of every run."""
         return tuple(run.num_frames for run in self.runs)
 
+    def lengths_after(self, bin_frames: int) -> tuple[int, ...]:
+        """Frames of every run once so many of them are averaged into one."""
+        return tuple(length // bin_frames for length in self.lengths)
+
     @property
     def frame_shape(self) -> tuple[int, int]:
         """(height, width) of every frame of the study, in stored pixels.
@@ -123,6 +127,7 @@ class Study:
         window: int,
         conditions_min_runs: int = 2,
         conditions: Iterable[str] | None = None,
+        bin_frames: int = 1,
     ) -> None:
         """Refuse a study that cannot be trained on and compared, before any work.
 
@@ -131,6 +136,7 @@ class Study:
             window: frames in a training window.
             conditions_min_runs: runs that each condition needs; 1 where conditions are not compared.
             conditions: those that the caller will compare; None for all.
+            bin_frames: stored frames that become one; order and window count those that come out.
 
         Raises:
             InputError: frames of different size, a run shorter than max(order + 2, window) frames, a condition
@@ -141,10 +147,13 @@ class Study:
             conditions = tuple(conditions)
             self._require_conditions(conditions)
         shortest = max(order + 2, window)
-        short = [f"{run.name} ({run.num_frames})" for run in self.runs if run.num_frames < shortest]
+        short = [f"{r.name} ({r.num_frames})" for r in self.runs if r.num_frames // bin_frames < shortest]
         if short:
+            need = f"order={order} and window={window}" + (
+                f" at bin_frames={bin_frames}" if bin_frames > 1 else ""
+            )
             raise InputError(
-                f"runs shorter than {shortest} frames, which order={order} and window={window} need: "
+                f"runs shorter than {shortest * bin_frames} frames, which {need} need: "
                 f"{', '.join(short)}; choose a smaller window or leave them out"
             )
         for condition, count in Counter(self.labels).items():

@@ -15,6 +15,7 @@ import numpy as np
 from lassovae._analysis import Analysis, analyse
 from lassovae._config import Config
 from lassovae._errors import InputError
+from lassovae._memory import plan_memory
 from lassovae._model import Model
 from lassovae._presets import Preset
 from lassovae.data import Study, frame_shape_after, prepare
@@ -71,7 +72,13 @@ def _teachers(preset: Preset) -> dict[str, str]:
 
 
 def compare(
-    study: Study, preset: Preset, out: str | Path, *, resume: bool = False, show_progress: bool = True
+    study: Study,
+    preset: Preset,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    show_progress: bool = True,
+    max_memory_gb: float | None = None,
 ) -> dict[str, tuple[Model, Analysis]]:
     """Train and analyse every model of a preset, and write a run folder.
 
@@ -84,7 +91,7 @@ def compare(
         preset: from `lassovae.preset`.
         out: a folder that does not exist yet or is empty.
         resume: go on in a folder that an earlier call has left; finished models are not trained again.
-        show_progress: as in `fit`.
+        show_progress, max_memory_gb: as in `fit`.
 
     Returns:
         name -> (model, analysis).
@@ -106,17 +113,26 @@ def compare(
     for name, config in preset.models.items():  # all of them before the first writes anything
         if teachers[name] != name:
             continue
-        study.check(order=config.order, window=config.window)
+        study.check(order=config.order, window=config.window, bin_frames=config.preprocess.bin_frames)
         wanted = settings(study, config, frame_shape_after(study.frame_shape, config.preprocess))
         claim(folder if name == MAIN else folder / "models" / name, wanted, resume)
     names = list(teachers)  # whoever teaches comes before whom it teaches
     results: dict[str, tuple[Model, Analysis]] = {}
-    prepared = prepare(study, preset.models[MAIN].preprocess)
+    memory = plan_memory(study, preset.models[MAIN], max_memory_gb)
+    prepared = prepare(study, preset.models[MAIN].preprocess, hold=memory.holds_frames)
     for name in names:
         config = preset.models[name]
         if teachers[name] == name:
             where = folder if name == MAIN else folder / "models" / name
-            model = fit(study, config, run_dir=where, resume=resume, show_progress=show_progress)
+            model = fit(
+                study,
+                config,
+                run_dir=where,
+                resume=resume,
+                show_progress=show_progress,
+                max_memory_gb=max_memory_gb,
+                prepared=prepared,
+            )
         else:
             taught = results[teachers[name]][0]  # its history and notes speak of its own lam
             model = dataclasses.replace(taught, config=config, history=(), notes=())

@@ -278,7 +278,10 @@ def draw_all(
     ]
     images = [_frame_of(model, prepared, run, shown_forecast, order, f, False)[1] for f in picked]
     figure = plots.movie_strip(
-        prepared.frames[run][picked], np.stack(images), frame_indices=picked, frame_rate_hz=rate
+        np.stack([prepared.frames[run][f] for f in picked]),
+        np.stack(images),
+        frame_indices=picked,
+        frame_rate_hz=rate,
     )
     keep(
         figure,

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from lassovae.data import epoch_order
+from lassovae.data import Frames, epoch_order
 from lassovae.training._mesh import shared
 
 
@@ -37,7 +37,7 @@ def epoch_steps(num_windows: int, windows_per_step: int, seed: int, epoch: int) 
 
 
 def batches(
-    frames: Sequence[np.ndarray],
+    frames: Sequence[Frames],
     places: np.ndarray,
     steps: Sequence[np.ndarray],
     window: int,

@@ -12,6 +12,7 @@ import numpy as np
 
 from lassovae._config import Config
 from lassovae._errors import InputError
+from lassovae._memory import plan_memory
 from lassovae._model import Model, encode_run
 from lassovae._sharing import check_same, wait_for_all
 from lassovae.autoencoder import BLOCK, Positions, Weights
@@ -101,6 +102,8 @@ def fit(
     resume: bool = False,
     show_progress: bool = True,
     devices: int | None = None,
+    max_memory_gb: float | None = None,
+    prepared: Prepared | None = None,
 ) -> Model:
     """Train a model on the windows of a study; which run has which condition never enters.
 
@@ -115,6 +118,9 @@ def fit(
         devices: how many devices share the windows of a step; None takes as many of those that JAX has as divide
             config.windows_per_step. Under several processes (`start_processes`) all their devices, and run_dir
             must be on storage that all of them see; the first process writes.
+        max_memory_gb: memory that this process may take, in 10^9 bytes; None takes what is free now. Where the frames
+            do not fit they are read anew at every epoch, and the model is the same, bit for bit.
+        prepared: the study's frames where `prepare` has already made them with config.preprocess.
 
     Returns:
         Model, the same in every process. With config.encoder="block_mean" there is nothing to train, and it is
@@ -127,7 +133,8 @@ def fit(
     References:
         arXiv 2603.02899, sections 2.1 and 3.1.
     """
-    study.check(order=config.order, window=config.window)
+    bin_frames = config.preprocess.bin_frames
+    study.check(order=config.order, window=config.window, bin_frames=bin_frames)
     mesh = make_mesh(config.windows_per_step, devices)
     folder = None if run_dir is None else Path(run_dir)
     if resume and folder is None:
@@ -135,7 +142,7 @@ def fit(
     frame_shape = frame_shape_after(study.frame_shape, config.preprocess)
     wanted = settings(study, config, frame_shape)
     check_same(wanted)
-    available = num_windows(study.lengths, config.window)
+    available = num_windows(study.lengths_after(bin_frames), config.window)
     if config.encoder != "block_mean" and config.windows_per_step > available:
         raise InputError(
             f"windows_per_step={config.windows_per_step}, but the study has {available} windows of {config.window} "
@@ -144,7 +151,11 @@ def fit(
     if folder is not None:
         claim(folder, wanted, resume)
         wait_for_all("run folder claimed")
-    prepared = prepare(study, config.preprocess)
+    if prepared is None:
+        memory = plan_memory(study, config, max_memory_gb)
+        if is_first():
+            logger.info("%s", memory.sentence())
+        prepared = prepare(study, config.preprocess, hold=memory.holds_frames)
 
     state = initial_state(config, frame_shape)
     positions = _unknown_positions(config, frame_shape)
@@ -239,7 +250,7 @@ def load(run_dir: str | Path) -> Model:
         tree = checkpoints.restore(like)
     state = tree["state"]
     if config.encoder != "block_mean":
-        lengths = [run["frames"] for run in found["runs"]]
+        lengths = [run["frames"] // config.preprocess.bin_frames for run in found["runs"]]
         per_epoch = steps_an_epoch(num_windows(lengths, config.window), config.windows_per_step)
         num_steps = config.epochs * per_epoch
         if int(state.step) < num_steps:

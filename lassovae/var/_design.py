@@ -5,7 +5,7 @@ Axes here: runs, time, nodes. Column lag * nodes + source of the design holds th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -91,6 +91,16 @@ def valid_rows(valid: jax.Array, order: int) -> jax.Array:
     for k in range(1, order + 1):
         rows = rows & valid[:, order - k : time - k]
     return rows
+
+
+def regression_pieces(
+    runs: Sequence[NDArray], means: Sequence[NDArray], order: int, rows: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """`regression` in pieces of at most so many rows: the whole of a long run would not fit into memory."""
+    for z, mean in zip(runs, means, strict=True):
+        for start in range(0, len(z) - order, rows):
+            part = np.asarray(z[start : start + rows + order], np.float64)
+            yield regression([part], [mean], order)
 
 
 def regression(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 
 import jax
@@ -12,32 +12,44 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from lassovae._numerics import quicker
-from lassovae.var._design import centre, check_length, regression
+from lassovae.var._design import centre, check_length, regression_pieces
 from lassovae.var._fit import VARFit, fit_regressions
-from lassovae.var._runs import CAPACITIES, check_lam, pad_runs, with_growing_capacity
+from lassovae.var._padding import CAPACITIES, check_lam, pad_runs, with_growing_capacity
+
+ROWS_A_COLUMN = (
+    4  # rows that are collected before they are folded; more cost memory, fewer cost factorisations
+)
 
 
 def folded(
-    design: NDArray[np.float64], targets: NDArray[np.float64]
+    pieces: Iterable[tuple[NDArray[np.float64], NDArray[np.float64]]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A regression of no more rows than columns whose lassos, with the mean loss, are the same ones.
 
     With [X Y] = Q R, Q orthonormal, ||Y - X B|| = ||R_Y - R_X B|| for every B: all norms and correlations stay, and
     unlike the Gram matrix R does not square the condition number. The homotopy passes over the rows at every event.
+    Of R and more rows below it comes the R of all of them, so that the rows need not be in memory together.
 
     Args:
-        design: (rows, predictors).
-        targets: (rows, targets).
+        pieces: rows of the design (rows, predictors) and of the targets (rows, targets).
 
     Returns:
         (m, predictors) and (m, targets), m = min(rows, predictors + targets), times sqrt(m / rows) so that a mean
         over m rows is the mean over all.
     """
-    both = np.concatenate([design, targets], axis=1)
-    rows, columns = both.shape
-    if rows > columns:
-        both = np.linalg.qr(both, mode="r") * np.sqrt(columns / rows)
-    return both[:, : design.shape[1]], both[:, design.shape[1] :]
+    waiting: list[NDArray[np.float64]] = []
+    num_rows = num_predictors = 0
+    for design, targets in pieces:
+        num_predictors, columns = design.shape[1], design.shape[1] + targets.shape[1]
+        waiting.append(np.concatenate([design, targets], axis=1))
+        num_rows += len(design)
+        if sum(len(part) for part in waiting) >= ROWS_A_COLUMN * columns:
+            waiting = [np.asarray(np.linalg.qr(np.concatenate(waiting), mode="r"), np.float64)]
+    both = np.concatenate(waiting)
+    columns = both.shape[1]
+    if num_rows > columns:
+        both = np.linalg.qr(both, mode="r") * np.sqrt(columns / num_rows)
+    return both[:, :num_predictors], both[:, num_predictors:]
 
 
 @cache
@@ -55,8 +67,9 @@ def fit_pooled(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> 
         VARFit without a runs axis; `mean` is the average over all frames, `scale` the pooled one.
 
     Complexity:
-        One QR factorisation of (all frames) x ((lags + 1) x nodes) in float64 by LAPACK; what follows does not
-        depend on the number of frames.
+        QR factorisations in float64 by LAPACK of all frames x ((lags + 1) x nodes), a few times as many rows as columns
+        at once; what follows does not depend on the number of frames. Memory 8 bytes x the square of the columns x
+        ROWS_A_COLUMN, twice.
     """
     for index, z in enumerate(list_of_latents):
         check_length(len(np.asarray(z)), order, f"run {index}")
@@ -67,13 +80,11 @@ def fit_pooled(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> 
     scale = np.sqrt((frames * np.square(series.scale, dtype=np.float64)).sum() / frames.sum())
     mean = (series.mean * frames[:, None]).sum(axis=0) / frames.sum()
     divisor = scale if scale > 0 else 1
-    runs = [
-        np.asarray(z[:count], np.float64) / divisor
-        for z, count in zip(series.centred, frames.tolist(), strict=True)
-    ]
-    rows = [
-        x.astype(latents.dtype)[None] for x in folded(*regression(runs, [np.zeros(1)] * len(runs), order))
-    ]
+    centred = np.asarray(series.centred)
+    runs = [z[:count] for z, count in zip(centred, frames.tolist(), strict=True)]
+    none = [np.zeros(1)] * len(runs)
+    pieces = regression_pieces(runs, none, order, (order + 1) * centred.shape[2])
+    rows = [x.astype(latents.dtype)[None] for x in folded((x / divisor, y / divisor) for x, y in pieces)]
     counts = np.ones(rows[0].shape[:2], bool)
 
     def fit(max_active: int) -> VARFit:

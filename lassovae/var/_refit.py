@@ -9,7 +9,9 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from lassovae._errors import InputError
-from lassovae.var._design import regression
+from lassovae.var._design import regression_pieces
+
+FEWEST_ROWS = 2048  # of the regression at a time
 
 
 def refit(
@@ -37,28 +39,34 @@ def refit(
             f"coef has shape {chosen.shape}: give one fit (lags, targets, sources), as fit_pooled does"
         )
     order, num_nodes, _ = chosen.shape
-    runs = [np.asarray(z, np.float64).reshape(len(np.asarray(z)), -1) for z in list_of_latents]
+    runs = [np.asarray(z).reshape(len(np.asarray(z)), -1) for z in list_of_latents]
     if not runs or any(z.shape[1] != num_nodes for z in runs):
         raise InputError(
             f"list_of_latents must hold runs of the fit's {num_nodes} nodes, those it was fitted to"
         )
-    design, targets = regression(runs, [z.mean(axis=0) for z in runs], order)
-    gram, cross = design.T @ design, design.T @ targets
-    power = np.square(targets).sum(axis=0)
+    predictors = order * num_nodes
+    gram, cross = np.zeros((predictors, predictors)), np.zeros((predictors, num_nodes))
+    power, num_rows = np.zeros(num_nodes), 0
+    means = [z.mean(axis=0, dtype=np.float64) for z in runs]
+    for design, targets in regression_pieces(runs, means, order, max(predictors, FEWEST_ROWS)):
+        gram += design.T @ design
+        cross += design.T @ targets
+        power += np.square(targets).sum(axis=0)
+        num_rows += len(design)
     selected = np.moveaxis(chosen != 0, 0, 1).reshape(num_nodes, -1)
     coef, error = np.zeros(selected.shape), np.zeros(selected.shape)
     for target, row in enumerate(selected):
         at = np.flatnonzero(row)
         if len(at) == 0:
             continue
-        if len(at) >= len(design):
+        if len(at) >= num_rows:
             raise InputError(
-                f"target {target} has {len(at)} coefficients, and {len(design)} rows: raise the l1 strength "
+                f"target {target} has {len(at)} coefficients, and {num_rows} rows: raise the l1 strength "
                 "(condition_lam, or lam of network), or join blocks"
             )
         inverse = np.linalg.pinv(gram[np.ix_(at, at)], hermitian=True)
         coef[target, at] = inverse @ cross[at, target]
-        residual = max(power[target] - cross[at, target] @ coef[target, at], 0.0) / (len(design) - len(at))
+        residual = max(power[target] - cross[at, target] @ coef[target, at], 0.0) / (num_rows - len(at))
         error[target, at] = np.sqrt(residual * np.diag(inverse).clip(min=0))
     shape = (num_nodes, order, num_nodes)
     return np.moveaxis(coef.reshape(shape), 1, 0), np.moveaxis(error.reshape(shape), 1, 0)

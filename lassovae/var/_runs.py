@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
@@ -11,50 +12,16 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 
-from lassovae._errors import InputError
 from lassovae._numerics import quicker
-from lassovae._status import Status
-from lassovae.var._design import centre, check_length, flatten_nodes
+from lassovae.var._design import centre, check_length
 from lassovae.var._fit import VARFit, fit_series
+from lassovae.var._padding import CAPACITIES, check_lam, pad_runs, with_growing_capacity
+from lassovae.var._pooled import fit_pooled
 
-CAPACITIES = (64, 256, 1024)  # of the active set, tried in turn
 # Working memory aimed at, by which the runs are split into calls of one shape: a CPU has its caches, and is busy with a
 # single run of the paper's size (20 of them together take twice as long); an accelerator wants them all.
+LONG = 4  # frames for each column of a run's regression, beyond which folding the rows costs less than carrying them
 BYTES_A_CALL = {"cpu": 2**24, "accelerator": 2**29}
-
-
-def pad_runs(list_of_latents: Sequence[ArrayLike]) -> tuple[jax.Array, jax.Array]:
-    """Stack runs to the longest: (runs, time, nodes) padded with zeros, and (runs, time) bool of real frames."""
-    runs = [np.asarray(flatten_nodes(z)) for z in list_of_latents]
-    if not runs:
-        raise InputError("list_of_latents is empty: give at least one run")
-    if len({z.shape[1] for z in runs}) > 1:
-        raise InputError(f"runs have different numbers of nodes: {[z.shape[1] for z in runs]}")
-    for index, z in enumerate(runs):
-        if not np.isfinite(z).all():
-            raise InputError(f"run {index} of list_of_latents holds {(~np.isfinite(z)).sum()} NaN or Inf")
-    longest = max(len(z) for z in runs)
-    dtype = jnp.promote_types(jnp.result_type(*runs), jnp.float32)
-    padded = np.zeros((len(runs), longest, runs[0].shape[1]), dtype)
-    valid = np.zeros(padded.shape[:2], bool)
-    for index, z in enumerate(runs):
-        padded[index, : len(z)] = z
-        valid[index, : len(z)] = True
-    return jnp.asarray(padded), jnp.asarray(valid)
-
-
-def check_lam(lam: float) -> None:
-    if isinstance(lam, str) or not lam >= 0:
-        raise InputError(f"lam={lam} must be at least 0 and not NaN")
-
-
-def with_growing_capacity(fit: Callable[..., VARFit], rank: int, capacities: tuple[int, ...]) -> VARFit:
-    """Fit with few slots first: memory grows with their square, and at useful strengths few are needed."""
-    for capacity in (*(size for size in capacities if size < rank), rank):
-        fitted = fit(max_active=capacity)
-        if not (np.asarray(fitted.status) == Status.MAX_ACTIVE).any():
-            break
-    return fitted
 
 
 def _fit_padded_impl(latents, valid, lam, *, order, max_active):
@@ -80,6 +47,22 @@ def _fit_padded(latents, valid, lam, *, order, num_devices, max_active):
     return _program(order, max_active, num_devices)(latents, valid, jnp.asarray(lam, latents.dtype))
 
 
+def _with_long_runs(
+    list_of_latents: Sequence[ArrayLike], long: Sequence[bool], order: int, lam: float
+) -> VARFit:
+    """`fit_runs` where some runs are to be folded."""
+    short = [z for z, folds in zip(list_of_latents, long, strict=True) if not folds]
+    together = fit_runs(short, order, lam) if short else None
+    fits, number = [], 0
+    for z, folds in zip(list_of_latents, long, strict=True):
+        if folds or together is None:
+            fits.append(fit_pooled([z], order, lam))
+        else:
+            fits.append(jax.tree.map(lambda field, i=number: field[i], together))
+            number += 1
+    return jax.tree.map(lambda *fields: jnp.stack(fields), *fits)
+
+
 def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VARFit:
     """One VAR a run, each on the whole run, by batched calls of one shape.
 
@@ -98,11 +81,16 @@ def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VA
         Working memory about 24 bytes x lags x nodes x (nodes + frames) a run (32 to 73 MB at the paper's size), of as
         many runs as are fitted at once: one, or several small ones, on a CPU; as many as fit 0.5 GB on every
         accelerator of this process, and 8 bytes x nodes x the square of the non-zeros of the densest target
-        (rounded up to 64, 256, ...).
+        (rounded up to 64, 256, ...). Runs of more than LONG times as many frames as their regression has columns are
+        folded first (`fit_pooled`), each by itself, and take no more than one of that length.
     """
     for index, z in enumerate(list_of_latents):
         check_length(len(np.asarray(z)), order, f"run {index}")
     check_lam(lam)
+    shapes = [np.shape(z) for z in list_of_latents]
+    long = [shape[0] > LONG * (order + 1) * math.prod(shape[1:]) for shape in shapes]
+    if any(long):
+        return _with_long_runs(list_of_latents, long, order, lam)
     latents, valid = pad_runs(list_of_latents)
     num_runs, _, num_nodes = latents.shape
     a_run = 24 * order * num_nodes * (num_nodes + latents.shape[1])

@@ -72,7 +72,7 @@ CASES = {
     "mean frame with zeros": (
         dark_corner,
         CONFIG,
-        r"tiny: 3 of 384 pixels are zero in every frame, .*mean_frame_floor=0.01, or crop",
+        r"tiny: 3 of 384 pixels are zero in every frame, .*mean_frame_floor=0.01, fill them .*, or crop",
     ),
     "frame size that poolings do not divide": (
         odd_size,

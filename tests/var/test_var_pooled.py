@@ -52,22 +52,37 @@ def test_folding_keeps_norms_and_correlations():
     rng = np.random.default_rng(3)
     design, targets = rng.standard_normal((400, 7)) * np.logspace(-6, 6, 7), rng.standard_normal((400, 3))
     design[:, 2] = design[:, 4] * 1e-3  # dependent columns
-    X, Y = folded(design, targets)
+    X, Y = folded([(design, targets)])
     assert (len(X), len(Y)) == (10, 10)
     both, few = np.concatenate([design, targets], axis=1), np.concatenate([X, Y], axis=1)
     size = np.linalg.norm(both, axis=0) / np.sqrt(len(both))
     gram = both.T @ both / len(both) / size / size[:, None]
     np.testing.assert_allclose(few.T @ few / len(few) / size / size[:, None], gram, rtol=0, atol=1e-13)
-    some = folded(design[:9], targets[:9])  # nothing to fold
+    some = folded([(design[:9], targets[:9])])  # nothing to fold
     np.testing.assert_array_equal(some[0], design[:9])
     np.testing.assert_array_equal(some[1], targets[:9])
+
+
+def test_folding_piece_by_piece_is_folding_all():
+    """Of unequal pieces, some shorter than their columns, more rows than are ever collected."""
+    rng = np.random.default_rng(4)
+    design, targets = rng.standard_normal((500, 7)), rng.standard_normal((500, 3))
+    cuts = np.cumsum([3, 50, 1, 200, 11])
+    pieces = zip(np.split(design, cuts), np.split(targets, cuts), strict=True)
+    few, whole = (np.concatenate(folded(p), axis=1) for p in (pieces, [(design, targets)]))
+    assert few.shape == (10, 10)
+    np.testing.assert_allclose(few.T @ few, whole.T @ whole, rtol=0, atol=1e-12)
+    lost = np.concatenate(folded([(design[:300], targets[:300])]), axis=1)
+    assert np.abs(lost.T @ lost - few.T @ few).max() > 1e-2
 
 
 def test_folded_rows_have_the_same_lasso(x64, runs, monkeypatch):
     runs = [z.astype(np.float32) for z in runs]
     few = fit_pooled(runs, ORDER, LAM)
     assert few.coef.dtype == np.float32
-    monkeypatch.setattr(pooled_module, "folded", lambda design, targets: (design, targets))
+    monkeypatch.setattr(
+        pooled_module, "folded", lambda pieces: map(np.concatenate, zip(*pieces, strict=True))
+    )
     all_rows = fit_pooled(runs, ORDER, LAM)
     np.testing.assert_array_equal(few.coef != 0, all_rows.coef != 0)
     np.testing.assert_allclose(few.coef, all_rows.coef, rtol=0, atol=2e-6)

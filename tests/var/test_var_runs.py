@@ -153,3 +153,15 @@ def test_devices_share_the_runs(tmp_path):
     np.testing.assert_allclose(there["coef"], here.coef, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(there["status"], here.status)
     np.testing.assert_allclose(there["mean"], here.mean, rtol=1e-6)
+
+
+def test_long_runs_are_folded_and_stay_the_same(x64):
+    """More rows than four times the columns: folded, alone or among others, in the order given."""
+    lengths = (200, FRAMES, 200)
+    runs = [ref.series(60 + i, frames) for i, frames in enumerate(lengths)]
+    fits = fit_runs(runs, ORDER, LAM)
+    for i, z in enumerate(runs):
+        alone = fit_var(z, ORDER, LAM)
+        np.testing.assert_allclose(fits.coef[i], alone.coef, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(fits.mean[i], alone.mean, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(fits.scale[i], alone.scale, rtol=1e-12)
