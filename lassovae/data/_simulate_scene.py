@@ -105,7 +105,8 @@ def _footprint(rng: np.random.Generator, shape: tuple[int, int], position: np.nd
     dy, dx = rows - position[0], columns - position[1]
     along, across = np.cos(angle) * dx + np.sin(angle) * dy, np.cos(angle) * dy - np.sin(angle) * dx
     distance = np.hypot(along / stretch, across * stretch)
-    body = 1 / (1 + np.exp((distance - radius) / 0.45))
+    with np.errstate(over="ignore"):  # far away: 1 over infinity is the 0 that is meant
+        body = 1 / (1 + np.exp((distance - radius) / 0.45))
     ring = body * (1 - nucleus * np.exp(-0.5 * (distance / (0.42 * radius)) ** 2))
     ring *= 1 + 0.08 * smooth_field(rng, shape, 1.0)
     ring[distance > radius + 3] = 0

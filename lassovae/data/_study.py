@@ -134,7 +134,7 @@ class Study:
         Args:
             order: lags of the VAR, in frames.
             window: frames in a training window.
-            conditions_min_runs: runs that each condition needs; 1 where conditions are not compared.
+            conditions_min_runs: runs that each of several conditions needs; 1 where they are not compared.
             conditions: those that the caller will compare; None for all.
             bin_frames: stored frames that become one; order and window count those that come out.
 
@@ -156,7 +156,8 @@ class Study:
                 f"runs shorter than {shortest * bin_frames} frames, which {need} need: "
                 f"{', '.join(short)}; choose a smaller window or leave them out"
             )
-        for condition, count in Counter(self.labels).items():
+        counts = Counter(self.labels)
+        for condition, count in counts.items() if len(counts) > 1 else ():  # nothing is compared with one condition
             if count < conditions_min_runs and (conditions is None or condition in conditions):
                 raise InputError(
                     f"{self.name}: condition {condition!r} has {count} of the {conditions_min_runs} runs that a "

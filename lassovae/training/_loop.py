@@ -108,7 +108,7 @@ def fit(
     """Train a model on the windows of a study; which run has which condition never enters.
 
     Args:
-        study: at least two runs a condition, none shorter than config.window.
+        study: none of its runs shorter than config.window; of several conditions, each of at least two runs.
         config: every setting.
         run_dir: folder to keep the run in: config.json, provenance.json, metrics.jsonl, checkpoints/ after
             every epoch. None keeps nothing on disk.
