@@ -4,34 +4,105 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from lassovae._errors import InputError
-from lassovae.data._recording import Recording
-from lassovae.data._tiff import SUFFIXES, TiffFolderRecording, TiffRecording
+from lassovae.data import _hdf5, _nwb, _tiff
+from lassovae.data._choice import Choice
+from lassovae.data._files import kind_of
+from lassovae.data._numpy_files import open_npy, open_npz
+from lassovae.data._recording import Recording, check_frame_rate, check_pixel_size
+from lassovae.data._suite2p import SETTINGS, open_raw
+from lassovae.data._tiff import TiffFolderRecording, TiffRecording
 
+RAW_SUFFIXES = (".bin", ".raw", ".dat")
 SUPPORTED = (
-    f"TIFF and BigTIFF files of many pages ({', '.join(SUFFIXES)}) and folders of one-frame TIFF files"
+    f"TIFF, BigTIFF, ImageJ, OME and ScanImage ({', '.join(_tiff.SUFFIXES)}), folders of one-frame TIFF files, HDF5 "
+    f"({', '.join(_hdf5.SUFFIXES)}), NWB (.nwb), NumPy (.npy, .npz), suite2p "
+    f"and other raw frames ({', '.join(RAW_SUFFIXES)})"
 )
 
 
-def open_recording(path: str | os.PathLike[str], *, frame_rate_hz: float | None = None) -> Recording:
+def _suite2p_file(folder: Path) -> Path | None:
+    """The movie of a folder that suite2p made, where it is one."""
+    movie = folder / "data.bin"
+    return movie if movie.is_file() and (folder / SETTINGS).is_file() else None
+
+
+def _open_folder(path: Path, choice: Choice) -> Recording:
+    movie = _suite2p_file(path)
+    if movie is not None:
+        return open_raw(movie, choice)
+    choice.refuse(
+        str(path), "a folder of one-frame TIFF files", "channel", "plane", "dataset", "shape", "dtype"
+    )
+    return TiffFolderRecording(path)
+
+
+def _open_file(path: Path, choice: Choice) -> Recording:
+    """Open a file by its first bytes, or by its suffix where these say nothing."""
+    suffix, kind = path.suffix.lower(), kind_of(path)
+    if suffix in RAW_SUFFIXES and choice.shape is not None:
+        return open_raw(path, choice)  # raw pixels may begin like anything
+    if kind == "hdf5" or (kind is None and suffix in (*_hdf5.SUFFIXES, ".nwb")):
+        return _nwb.open_nwb(path, choice) if _nwb.is_nwb(path) else _hdf5.open_hdf5(path, choice)
+    if kind == "npy" or (kind is None and suffix == ".npy"):
+        return open_npy(path, choice)
+    if kind == "zip" or (kind is None and suffix == ".npz"):
+        return open_npz(path, choice)
+    if kind == "tiff" or (kind is None and suffix in _tiff.SUFFIXES):
+        choice.refuse(str(path), "a TIFF file", "dataset", "shape", "dtype")
+        return TiffRecording(path)
+    if suffix in RAW_SUFFIXES:
+        return open_raw(path, choice)
+    raise InputError(f"{path}: files of kind {suffix!r} cannot be read; supported are {SUPPORTED}")
+
+
+def open_recording(
+    path: str | os.PathLike[str],
+    *,
+    frame_rate_hz: float | None = None,
+    pixel_size_um: float | tuple[float, float] | None = None,
+    channel: int | None = None,
+    plane: int | None = None,
+    dataset: str | None = None,
+    shape: tuple[int, int] | None = None,
+    dtype: Any = None,
+) -> Recording:
     """Open a movie; its frames are read when asked for.
 
+    The kind of file is told by its first bytes, and by its suffix where these say nothing.
+
     Args:
-        path: a multi-page TIFF or BigTIFF file, or a folder of one-frame TIFF files, taken in natural order.
-        frame_rate_hz: frames per second, above 0; None where unknown.
+        path: a file of one of these kinds, or a folder of one-frame TIFF files, taken in natural order.
+        frame_rate_hz: frames per second, above 0, instead of what the file says; None takes that, if there is any.
+        pixel_size_um: (height, width) of a pixel in micrometres, or one number, likewise.
+        channel: which of several channels, from 0.
+        plane: which of several imaging planes, from 0.
+        dataset: which array or series of a file that holds several, by its name.
+        shape: (height, width) of a frame, for raw files that do not say it.
+        dtype: of the pixels of raw files; int16 if left out, suite2p's.
 
     Returns:
         A Recording: `shape` is (time, height, width), `rec[a:b]` reads those frames alone.
 
     Raises:
-        InputError: nothing there, a kind that is not supported, or a file that is damaged or not a movie.
+        InputError: nothing there, a kind that is not supported, a file that is damaged, cut short or not a movie, one
+            that holds several movies where none was chosen, or a package that is needed and missing.
     """
     target = Path(path)
+    rate, pixels = check_frame_rate(str(path), frame_rate_hz), check_pixel_size(str(path), pixel_size_um)
+    choice = Choice(channel, plane, dataset, shape, dtype)
     if target.is_dir():
-        return TiffFolderRecording(path, frame_rate_hz=frame_rate_hz)
-    if target.suffix.lower() in SUFFIXES:
-        return TiffRecording(path, frame_rate_hz=frame_rate_hz)
-    if not target.exists():
-        raise InputError(f"{path}: no such file or folder; check the path")
-    raise InputError(f"{path}: files of kind {target.suffix!r} cannot be read; supported are {SUPPORTED}")
+        recording = _open_folder(target, choice)
+    elif target.exists():
+        recording = _open_file(target, choice)
+    else:
+        raise InputError(
+            f"{path}: no such file or folder; check the spelling and the folder it is relative to"
+        )
+    if rate is not None:
+        recording.frame_rate_hz = rate
+    if pixels is not None:
+        recording.pixel_size_um = pixels
+    return recording

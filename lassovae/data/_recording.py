@@ -51,6 +51,32 @@ def check_frame_rate(name: str, frame_rate_hz: float | None) -> float | None:
     return rate
 
 
+def check_pixel_size(
+    name: str, pixel_size_um: float | tuple[float, float] | None
+) -> tuple[float, float] | None:
+    """Return (height, width) of a pixel in micrometres, or None.
+
+    Args:
+        name: the file or array, for the message.
+        pixel_size_um: (height, width), or one number for square pixels.
+
+    Raises:
+        InputError: it is neither one nor two finite numbers above 0.
+    """
+    if pixel_size_um is None:
+        return None
+    try:
+        sizes = tuple(float(side) for side in np.ravel(np.asarray(pixel_size_um, float)))
+    except (TypeError, ValueError):
+        sizes = ()
+    if len(sizes) not in (1, 2) or not all(math.isfinite(side) and side > 0 for side in sizes):
+        raise InputError(
+            f"{name}: pixel_size_um={pixel_size_um!r} must be one finite number above 0, or (height, width), or left "
+            "out"
+        )
+    return sizes[0], sizes[-1]
+
+
 class Recording(ABC):
     """A movie (time, height, width) that can be indexed by frame.
 
@@ -62,12 +88,14 @@ class Recording(ABC):
         shape: (time, height, width).
         dtype: of the pixels as stored.
         frame_rate_hz: frames per second, None where unknown.
+        pixel_size_um: (height, width) of a pixel in micrometres, None where unknown.
     """
 
     name: str
     shape: tuple[int, int, int]
     dtype: np.dtype
     frame_rate_hz: float | None
+    pixel_size_um: tuple[float, float] | None = None
 
     @abstractmethod
     def _read(self, frames: range) -> np.ndarray:
@@ -118,12 +146,20 @@ class ArrayRecording(Recording):
         array: (time, height, width), real numbers. Kept as it is, not copied.
         name: what messages call it.
         frame_rate_hz: frames per second, above 0; None where unknown.
+        pixel_size_um: (height, width) of a pixel in micrometres, one number for square ones; None where unknown.
 
     Raises:
-        InputError: the array is not a movie of real numbers, or the frame rate is not above 0.
+        InputError: the array is not a movie of real numbers, or the frame rate or pixel size is not above 0.
     """
 
-    def __init__(self, array: ArrayLike, *, name: str = "array", frame_rate_hz: float | None = None) -> None:
+    def __init__(
+        self,
+        array: ArrayLike,
+        *,
+        name: str = "array",
+        frame_rate_hz: float | None = None,
+        pixel_size_um: float | tuple[float, float] | None = None,
+    ) -> None:
         self._array = np.asarray(array)
         check_movie(name, self._array.shape, self._array.dtype)
         time, height, width = self._array.shape
@@ -131,6 +167,7 @@ class ArrayRecording(Recording):
         self.shape = (time, height, width)
         self.dtype = self._array.dtype
         self.frame_rate_hz = check_frame_rate(name, frame_rate_hz)
+        self.pixel_size_um = check_pixel_size(name, pixel_size_um)
 
     def _read(self, frames: range) -> np.ndarray:
         return self._array[np.asarray(frames)]

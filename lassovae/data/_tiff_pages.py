@@ -16,6 +16,7 @@ import numpy as np
 import tifffile
 
 from lassovae._errors import InputError
+from lassovae.data._files import require_file
 
 LARGEST_EXPANSION = 10_000  # pixel bytes per stored byte; deflate reaches 1032, LZW 2731
 
@@ -58,24 +59,6 @@ def listening() -> Iterator[_Listener]:
         yield listener
     finally:
         logger.removeFilter(listener)
-
-
-def require_file(path: Path) -> int:
-    """Size of a file in bytes.
-
-    Raises:
-        InputError: it is missing, not a file, or empty.
-    """
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such file or folder; check the spelling and the folder it is relative to"
-        )
-    if not path.is_file():
-        raise InputError(f"{path}: not a file")
-    size = path.stat().st_size
-    if size == 0:
-        raise InputError(f"{path}: the file is empty (0 bytes); export or copy it again")
-    return size
 
 
 def _require_decoder(path: Path, page: Any) -> None:

@@ -1,0 +1,217 @@
+"""Movies in NumPy's files: one array in `.npy`, several in `.npz`. What is pickled in them is never loaded."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from lassovae._errors import InputError
+from lassovae.data._choice import Choice, choose_dataset, require_expansion
+from lassovae.data._contiguous import ContiguousRecording
+from lassovae.data._files import require_file
+from lassovae.data._recording import Recording, check_movie
+
+LOCAL_HEADER = struct.Struct(
+    "<4s5H3I2H"
+)  # of a member of a zip file: signature ... lengths of name and extra
+SKIP_BYTES = 1 << 22
+
+
+def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """(shape, Fortran order, dtype) of an array in NumPy's format; the file is left at its first pixel.
+
+    Raises:
+        InputError: not this format, damaged, or an array of Python objects.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
+    except (ValueError, TypeError, SyntaxError, EOFError, MemoryError, RecursionError, UnicodeError) as error:
+        raise InputError(
+            f"{name}: not an array in NumPy's format, or its header is damaged; save it again by numpy.save"
+        ) from error
+    if dtype.hasobject:
+        raise InputError(
+            f"{name}: holds pickled Python objects, which are never loaded; save the movie as an array of numbers"
+        )
+    if min(shape, default=1) < 0:
+        raise InputError(f"{name}: the header is damaged: shape {shape}; save it again by numpy.save")
+    return shape, fortran, dtype
+
+
+class ColumnMajorRecording(Recording):
+    """A movie in a `.npy` file that NumPy wrote in Fortran order: the pixels of a frame lie far apart."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype, offset: int) -> None:
+        self._whole = ContiguousRecording(path, shape, dtype, offset)  # refuses what is no movie or cut short
+        self.name, self.shape, self.dtype = self._whole.name, self._whole.shape, self._whole.dtype
+        self.frame_rate_hz = None
+        self._path, self._stored, self._offset = path, dtype, offset
+
+    def _read(self, frames: range) -> np.ndarray:
+        if self._path.stat().st_size < self._offset + int(np.prod(self.shape)) * self._stored.itemsize:
+            raise InputError(f"{self.name}: the file was cut after it was opened; copy it again")
+        mapped = np.memmap(self._path, self._stored, "r", self._offset, self.shape, "F")
+        return np.array(mapped[np.asarray(frames)], self.dtype, order="C")
+
+
+def open_npy(path: Path, choice: Choice) -> Recording:
+    """Open a `.npy` file.
+
+    Raises:
+        InputError: not one, damaged, cut short, pickled, or not a movie.
+    """
+    choice.refuse(str(path), "a .npy file", "channel", "plane", "dataset", "shape", "dtype")
+    require_file(path)
+    with path.open("rb") as file:
+        shape, fortran, dtype = _header(str(path), file)
+        offset = file.tell()
+    kind = ColumnMajorRecording if fortran and len(shape) > 1 else ContiguousRecording
+    return kind(path, shape, dtype, offset)
+
+
+class CompressedMember(Recording):
+    """A movie in a compressed member of a `.npz` file.
+
+    Frames in front of those asked for are decompressed and dropped, so read it forwards; reading on from where the last
+    call ended costs nothing extra.
+    """
+
+    def __init__(self, path: Path, member: str, shape: tuple[int, ...], dtype: np.dtype, offset: int) -> None:
+        self._path, self._member, self._stored, self._offset = path, member, dtype, offset
+        self.name = f"{path} ({member})"
+        check_movie(self.name, shape, dtype)
+        self.shape = (shape[0], shape[1], shape[2])
+        self.dtype = dtype.newbyteorder("=")
+        self.frame_rate_hz = None
+        self._lock = threading.Lock()
+        self._archive: zipfile.ZipFile | None = None
+        self._stream: IO[bytes] | None = None
+
+    def _at(self, position: int) -> IO[bytes]:
+        """The stream of decompressed bytes, at a position of it."""
+        if self._stream is None or self._stream.tell() > position:
+            self.close()
+            self._archive = zipfile.ZipFile(self._path)
+            self._stream = self._archive.open(self._member)
+        while (missing := position - self._stream.tell()) > 0:
+            if not self._stream.read(min(missing, SKIP_BYTES)):
+                raise InputError(f"{self.name}: the member ends before its frames do; save the file again")
+        return self._stream
+
+    def close(self) -> None:
+        """Let go of the file; it is opened again when frames are read."""
+        for handle in (self._stream, self._archive):
+            if handle is not None:
+                handle.close()
+        self._stream = self._archive = None
+
+    def _read(self, frames: range) -> np.ndarray:
+        forwards = frames if frames.step > 0 else frames[::-1]
+        out = np.empty((len(frames), *self.frame_shape), self._stored)
+        frame_bytes = out[0].nbytes
+        try:
+            with self._lock:
+                for target, frame in zip(out, forwards, strict=True):
+                    view = memoryview(target).cast("B")
+                    stream = self._at(self._offset + frame * frame_bytes)
+                    while len(view):
+                        data = stream.read(len(view))
+                        if not data:
+                            raise InputError(
+                                f"{self.name}: the member ends within frame {frame}; save it again"
+                            )
+                        view[: len(data)] = data
+                        view = view[len(data) :]
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+            self.close()
+            raise InputError(
+                f"{self.name}: cannot be decompressed ({type(error).__name__}: {error}); copy or save it again"
+            ) from error
+        ordered = out if frames.step > 0 else out[::-1]
+        return np.ascontiguousarray(ordered, self.dtype)
+
+
+def _members(path: Path, archive: zipfile.ZipFile, size: int) -> dict[str, tuple[Any, Any, int]]:
+    """Name -> (member, header of its array, byte of the first pixel within it) of every array in the file."""
+    found = {}
+    for info in archive.infolist():
+        if not info.filename.endswith(".npy"):
+            continue
+        name = f"{path} ({info.filename})"
+        if info.flag_bits & 1:
+            raise InputError(f"{name}: encrypted; save it without a password")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(f"{name}: compressed by an unusual method; save it by numpy.savez")
+        if info.header_offset + info.compress_size > size:
+            raise InputError(f"{name}: lies beyond the end of the file, which is cut short; copy it again")
+        require_expansion(name, info.file_size, info.compress_size, info.compress_type != zipfile.ZIP_STORED)
+        with archive.open(info) as stream:
+            try:
+                header = _header(name, stream)
+            except InputError as error:
+                if "pickled" in str(error):  # an array of objects beside the movie is no candidate
+                    continue
+                raise
+            offset = stream.tell()
+        found[info.filename.removesuffix(".npy")] = (info, header, offset)
+    return found
+
+
+def _place(path: Path, info: zipfile.ZipInfo) -> int:
+    """Byte of a stored member's first byte."""
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        fields = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+    return info.header_offset + LOCAL_HEADER.size + int(fields[-2]) + int(fields[-1])
+
+
+def open_npz(path: Path, choice: Choice) -> Recording:
+    """Open one array of a `.npz` file: the one named by `dataset`, or the only one of three axes.
+
+    An array that `numpy.savez` stored is read like a `.npy` file; one of `numpy.savez_compressed` is decompressed from
+    its start.
+
+    Raises:
+        InputError: not one, damaged, cut short, no or several movies, or not a movie.
+    """
+    choice.refuse(str(path), "a .npz file", "channel", "plane", "shape", "dtype")
+    size = require_file(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = _members(path, archive, size)
+    except InputError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a whole .npz file ({error}); it is cut short or damaged: copy or save it again"
+        ) from error
+    if choice.dataset is None:
+        movies = [name for name, (_, header, _) in arrays.items() if len(header[0]) == 3]
+    else:
+        movies = list(arrays)
+    key = choose_dataset(str(path), movies, choice.dataset, "arrays of three axes")
+    info, (shape, fortran, dtype), offset = arrays[key]
+    label = f"{path} ({info.filename})"
+    check_movie(label, shape, dtype)
+    declared = int(np.prod([int(side) for side in shape], dtype=object)) * dtype.itemsize
+    if info.file_size < offset + declared:
+        raise InputError(
+            f"{label}: {info.file_size - offset} bytes of pixels for shape {shape}; it is damaged: save it again"
+        )
+    if fortran:
+        raise InputError(
+            f"{label}: stored in Fortran order, which cannot be read frame by frame; save numpy.ascontiguousarray of it"
+        )
+    if info.compress_type == zipfile.ZIP_STORED:
+        return ContiguousRecording(path, shape, dtype, _place(path, info) + offset, name=label)
+    return CompressedMember(path, info.filename, shape, dtype, offset)

@@ -1,0 +1,128 @@
+"""Raw movies without a header: suite2p's `.bin` beside its `ops.npy`, and others whose shape the caller gives."""
+
+from __future__ import annotations
+
+import math
+import pickletools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lassovae._errors import InputError
+from lassovae.data._choice import Choice, positive, whole_number
+from lassovae.data._contiguous import ContiguousRecording
+from lassovae.data._files import require_file
+from lassovae.data._recording import Recording
+
+SUITE2P_DTYPE = np.dtype("<i2")
+SETTINGS = "ops.npy"
+LARGEST_SETTINGS = 1 << 28  # bytes; suite2p keeps a few mean images in it, a few megabytes
+WANTED = ("Ly", "Lx", "nframes", "fs")
+BOOKKEEPING = frozenset({"MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "FRAME"})
+TEXTS = frozenset(
+    {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "BINSTRING", "SHORT_BINSTRING"}
+)
+NUMBERS = frozenset({"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "BINFLOAT", "FLOAT"})
+
+
+def read_numbers(path: Path) -> dict[str, float]:
+    """Plain numbers in a pickled dictionary, by looking at its instructions and carrying out none of them.
+
+    A number counts where its key stands right in front of it, as Python writes dictionaries. What is nested, computed
+    or an array does not.
+
+    Args:
+        path: an `ops.npy` of suite2p.
+
+    Returns:
+        Those of Ly, Lx, nframes and fs that were found with one value only.
+
+    Raises:
+        InputError: the file is too large or not of this kind.
+    """
+    if require_file(path) > LARGEST_SETTINGS:
+        raise InputError(f"{path}: too large for suite2p's settings; give shape=(height, width) instead")
+    content = path.read_bytes()
+    start = content.find(b"\n", 0, 1 << 16) + 1  # NumPy's header is one line
+    found: dict[str, set[float]] = {}
+    key = None
+    try:
+        if content[:6] != b"\x93NUMPY" or not start:
+            raise ValueError("no header")
+        for opcode, argument, _ in pickletools.genops(content[start:]):
+            if opcode.name in BOOKKEEPING:
+                continue
+            if key is not None and opcode.name in NUMBERS:
+                found.setdefault(key, set()).add(float(argument or 0))
+            key = argument if opcode.name in TEXTS and argument in WANTED else None
+    except (ValueError, IndexError, KeyError, OverflowError, EOFError) as error:
+        raise InputError(
+            f"{path}: not suite2p's settings, or damaged; copy it again or give shape=(height, width)"
+        ) from error
+    single = {key: values.pop() for key, values in found.items() if len(values) == 1}
+    return {key: value for key, value in single.items() if math.isfinite(value)}
+
+
+def _frame_shape(path: Path, given: Any) -> tuple[int, int]:
+    try:
+        height, width = given
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: shape={given!r} must be (height, width)") from None
+    sides = whole_number(str(path), "shape", height), whole_number(str(path), "shape", width)
+    if min(sides) < 1:
+        raise InputError(f"{path}: shape={given!r} must be two numbers of at least 1")
+    return sides
+
+
+def open_raw(path: Path, choice: Choice) -> Recording:
+    """Open a file that is nothing but frames.
+
+    Args:
+        path: the file. Height, width, number of frames and frame rate come from `ops.npy` in the same folder, which is
+            read without being unpickled, where `choice.shape` is None.
+        choice: `shape` as (height, width); `dtype`, int16 if left out, suite2p's.
+
+    Raises:
+        InputError: the shape is unknown, or the file does not hold whole frames of it.
+    """
+    name = str(path)
+    choice.refuse(name, "a file of raw frames", "channel", "plane", "dataset")
+    size = require_file(path)
+    try:
+        dtype = np.dtype(SUITE2P_DTYPE if choice.dtype is None else choice.dtype)
+    except TypeError:
+        raise InputError(f"{name}: dtype={choice.dtype!r} is not a type of pixels, such as int16") from None
+    if dtype.kind not in "uif":
+        raise InputError(f"{name}: dtype={choice.dtype!r} must be integers or floats, such as int16")
+    settings = path.with_name(SETTINGS)
+    numbers = read_numbers(settings) if choice.shape is None and settings.is_file() else {}
+    if choice.shape is not None:
+        frame_shape = _frame_shape(path, choice.shape)
+    elif {"Ly", "Lx"} <= numbers.keys():
+        frame_shape = _frame_shape(settings, (int(numbers["Ly"]), int(numbers["Lx"])))
+    else:
+        where = (
+            f"{SETTINGS} beside it does not say it as plain numbers"
+            if settings.is_file()
+            else "it has no header"
+        )
+        raise InputError(
+            f"{name}: the size of a frame is unknown, {where}; give shape=(height, width) and dtype="
+        )
+    frame_bytes = frame_shape[0] * frame_shape[1] * dtype.itemsize
+    num_frames, rest = divmod(size, frame_bytes)
+    declared = int(numbers.get("nframes", num_frames))
+    if num_frames < declared:
+        raise InputError(
+            f"{name}: the file is cut short: {num_frames} complete frames of {declared} declared in "
+            f"{SETTINGS}; copy it again"
+        )
+    if rest or num_frames == 0:
+        raise InputError(
+            f"{name}: {size} bytes are not a whole number of frames of {frame_shape[0]} x {frame_shape[1]} {dtype} "
+            f"({frame_bytes} bytes each): the file is cut short, or shape= or dtype= is another"
+        )
+    return ContiguousRecording(
+        path, (num_frames, *frame_shape), dtype, 0, frame_rate_hz=positive(numbers.get("fs"))
+    )

@@ -1,0 +1,98 @@
+"""One movie written in every format by that format's own library, for the tests of the readers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import h5py
+import numpy as np
+import tifffile
+
+RATE = 7.5
+PIXEL = (2.0, 1.5)  # (height, width) in micrometres
+
+
+def tiff(path: Path, movie: np.ndarray, **options) -> Path:
+    tifffile.imwrite(path, movie, **({"photometric": "minisblack"} | options))
+    return path
+
+
+def tiff_folder(path: Path, movie: np.ndarray, **options) -> Path:
+    path.mkdir()
+    for number, frame in enumerate(movie):
+        tiff(path / f"frame_{number}.tif", frame, **options)
+    return path
+
+
+def imagej(path: Path, movie: np.ndarray, axes: str = "TYX", **options) -> Path:
+    resolution = (1 / PIXEL[1], 1 / PIXEL[0])  # pixels a unit in x and y
+    metadata = {"axes": axes, "finterval": 1 / RATE, "unit": "um"}
+    return tiff(path, movie, imagej=True, resolution=resolution, metadata=metadata, **options)
+
+
+def ome(path: Path, movie: np.ndarray, axes: str = "TYX", **options) -> Path:
+    metadata = {
+        "axes": axes,
+        "TimeIncrement": 1 / RATE,
+        "TimeIncrementUnit": "s",
+        "PhysicalSizeY": PIXEL[0],
+        "PhysicalSizeYUnit": "µm",
+        "PhysicalSizeX": PIXEL[1] / 1000,
+        "PhysicalSizeXUnit": "mm",
+    }
+    return tiff(path, movie, ome=True, metadata=metadata, **options)
+
+
+def hdf5(path: Path, name: str = "movie", *, attributes: bool = True, **datasets) -> Path:
+    """Datasets as keyword arguments: an array, or (array, options)."""
+    with h5py.File(path, "w") as file:
+        for key, what in datasets.items():
+            array, options = what if isinstance(what, tuple) else (what, {})
+            dataset = file.create_dataset(key.replace("__", "/"), data=array, **options)
+            if attributes:
+                dataset.attrs["frame_rate_hz"] = RATE
+    return path
+
+
+def nwb(path: Path, timing: str = "rate", spacing: bool = True, **movies) -> Path:
+    """Movies (time, height, width[, depth]) as keyword arguments, each a series of that name."""
+    from pynwb import NWBHDF5IO, NWBFile
+    from pynwb.ophys import OpticalChannel, TwoPhotonSeries
+
+    file = NWBFile(
+        session_description="a movie",
+        identifier="one",
+        session_start_time=datetime(2026, 3, 8, tzinfo=UTC),
+    )
+    light = OpticalChannel(name="green", description="emission", emission_lambda=510.0)
+    device = file.create_device(name="microscope")
+    grid = {"grid_spacing": [PIXEL[1], PIXEL[0]], "grid_spacing_unit": "micrometers"} if spacing else {}
+    field = file.create_imaging_plane(
+        name="plane",
+        optical_channel=light,
+        description="field",
+        device=device,
+        excitation_lambda=920.0,
+        indicator="GCaMP6f",
+        location="V1",
+        imaging_rate=RATE,
+        **grid,
+    )
+    for name, movie in movies.items():
+        time = {"rate": RATE} if timing == "rate" else {"timestamps": 3 + np.arange(len(movie)) / RATE}
+        stored = np.swapaxes(movie, 1, 2)
+        series = TwoPhotonSeries(name=name, imaging_plane=field, data=stored, unit="n.a.", **time)
+        file.add_acquisition(series)
+    with NWBHDF5IO(path, "w") as io:
+        io.write(file)
+    return path
+
+
+def suite2p(path: Path, movie: np.ndarray, **settings) -> Path:
+    path.mkdir()
+    movie.astype("<i2").tofile(path / "data.bin")
+    ops = {"look_one_level_down": False, "fs": RATE, "nplanes": 1, "diameter": [12, 12], "Ly": movie.shape[1]}
+    ops |= {"Lx": movie.shape[2], "nframes": len(movie), "meanImg": movie.mean(0), "nested": {"tau": 1.0}}
+    np.save(path / "ops.npy", ops | settings, allow_pickle=True)
+    return path
