@@ -52,7 +52,7 @@ def _open_file(path: Path, choice: Choice) -> Recording:
         return open_npz(path, choice)
     if kind == "tiff" or (kind is None and suffix in _tiff.SUFFIXES):
         choice.refuse(str(path), "a TIFF file", "dataset", "shape", "dtype")
-        return TiffRecording(path)
+        return TiffRecording(path, channel=choice.channel, plane=choice.plane)
     if suffix in RAW_SUFFIXES:
         return open_raw(path, choice)
     raise InputError(f"{path}: files of kind {suffix!r} cannot be read; supported are {SUPPORTED}")

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from lassovae._errors import InputError
+from lassovae.data._choice import Choice
+from lassovae.data._contiguous import read_frames
 from lassovae.data._recording import Recording, check_frame_rate
 from lassovae.data._tiff_pages import inspect_frame, inspect_movie, listening, opened
 
@@ -17,56 +19,54 @@ SUFFIXES = (".tif", ".tiff")
 
 
 class TiffRecording(Recording):
-    """A movie in one TIFF or BigTIFF file, one page a frame.
+    """A movie in one TIFF or BigTIFF file: plain, of ImageJ (also over 4 GB), OME or ScanImage.
 
     Opening reads the headers and proves that every frame's bytes lie within the file; frames are read when indexed.
+    Frame rate and pixel size come from the metadata of ImageJ, OME and ScanImage.
 
     Args:
         path: the file.
-        frame_rate_hz: frames per second, above 0; None where unknown.
+        frame_rate_hz: frames per second, above 0; None takes what the file says.
+        channel: which of several channels, from 0.
+        plane: which of several imaging planes, from 0.
 
     Raises:
-        InputError: missing, empty, not a TIFF, cut short, one frame only, colour, more than three axes, or a
-            compression that cannot be read here.
+        InputError: missing, empty, not a TIFF, cut short, one frame only, colour, several channels or planes and none
+            chosen, or a compression that cannot be read here.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, frame_rate_hz: float | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        frame_rate_hz: float | None = None,
+        channel: int | None = None,
+        plane: int | None = None,
+    ) -> None:
         self._path = Path(path)
         self.name = str(path)
-        self._pages = inspect_movie(self._path)
+        self._pages = inspect_movie(self._path, Choice(channel=channel, plane=plane))
         self.shape = self._pages.shape
         self.dtype = self._pages.dtype.newbyteorder("=")
-        self.frame_rate_hz = check_frame_rate(self.name, frame_rate_hz)
+        rate = check_frame_rate(self.name, frame_rate_hz)
+        self.frame_rate_hz = self._pages.scale.frame_rate_hz if rate is None else rate
+        self.pixel_size_um = self._pages.scale.pixel_size_um
 
     def _read(self, frames: range) -> np.ndarray:
+        if self._pages.offsets is not None:
+            places = self._pages.offsets[np.asarray(frames)]
+            return read_frames(self._path, places, self.frame_shape, self._pages.dtype)
         out = np.empty((len(frames), *self.frame_shape), self.dtype)
-        if self._pages.offset is None:
-            with listening(), opened(self._path) as tif:
-                for target, frame in zip(out, frames, strict=True):
-                    target[...] = _decoded(self.name, frame, tif, self.frame_shape)
-            return out
-        height, width = self.frame_shape
-        num_bytes = height * width * self.dtype.itemsize
-        try:
-            with self._path.open("rb") as file:
-                for target, frame in zip(out, frames, strict=True):
-                    file.seek(self._pages.offset + frame * num_bytes)
-                    data = file.read(num_bytes)
-                    if len(data) < num_bytes:
-                        raise InputError(
-                            f"{self.name}: the file ends within frame {frame}; copy or export it again"
-                        )
-                    target[...] = np.frombuffer(data, self._pages.dtype).reshape(height, width)
-        except OSError as error:
-            raise InputError(
-                f"{self.name}: cannot be read: {error.strerror or error}; check the disk"
-            ) from error
+        with listening(), opened(self._path) as tif:
+            for target, frame in zip(out, frames, strict=True):
+                page = int(self._pages.numbers[frame])
+                target[...] = _decoded(self.name, frame, tif, page, self.frame_shape)
         return out
 
 
-def _decoded(name: str, frame: int, tif: Any, shape: tuple[int, int]) -> np.ndarray:
+def _decoded(name: str, frame: int, tif: Any, page: int, shape: tuple[int, int]) -> np.ndarray:
     try:
-        return np.asarray(tif.pages[frame].asarray()).reshape(shape)
+        return np.asarray(tif.pages[page].asarray()).reshape(shape)
     except Exception as error:
         raise InputError(
             f"{name}: frame {frame} cannot be decoded ({type(error).__name__}); copy or export the file again"
@@ -105,13 +105,15 @@ class TiffFolderRecording(Recording):
         self.files = tuple(sorted(found, key=lambda p: natural_key(p.name)))
         if not self.files:
             raise InputError(f"{self.name}: no .tif or .tiff file in this folder; check the path")
-        shape, dtype = inspect_frame(self.files[0])
+        shape, dtype, place = inspect_frame(self.files[0])
+        self._stored = [(dtype, place)]  # of each file: dtype with its byte order, byte of the first pixel
         for file in self.files[1:]:
-            kind = inspect_frame(file)
-            if kind != (shape, dtype):
+            size, pixels, place = inspect_frame(file)
+            self._stored.append((pixels, place))
+            if size != shape or pixels.newbyteorder("=") != dtype.newbyteorder("="):
                 raise InputError(
-                    f"{file}: a frame of {kind[0]} {kind[1]}, but {self.files[0].name} has {shape} {dtype}: move the "
-                    "odd file elsewhere or export it again"
+                    f"{file}: a frame of {size} {pixels.newbyteorder('=')}, but {self.files[0].name} has {shape} "
+                    f"{dtype.newbyteorder('=')}: move the odd file elsewhere or export it again"
                 )
         if len(self.files) < 2:
             raise InputError(f"{self.name}: a single frame; a movie needs at least two files")
@@ -122,6 +124,10 @@ class TiffFolderRecording(Recording):
     def _read(self, frames: range) -> np.ndarray:
         out = np.empty((len(frames), *self.frame_shape), self.dtype)
         for target, frame in zip(out, frames, strict=True):
+            dtype, place = self._stored[frame]
+            if place is not None:
+                target[...] = read_frames(self.files[frame], np.array([place]), self.frame_shape, dtype)[0]
+                continue
             with listening(), opened(self.files[frame]) as tif:
-                target[...] = _decoded(str(self.files[frame]), 0, tif, self.frame_shape)
+                target[...] = _decoded(str(self.files[frame]), 0, tif, 0, self.frame_shape)
         return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,12 @@ import numpy as np
 import tifffile
 
 from lassovae._errors import InputError
+from lassovae.data._choice import LARGEST_EXPANSION, Choice
 from lassovae.data._files import require_file
+from lassovae.data._tiff_axes import frames_of
+from lassovae.data._tiff_metadata import Scale, ScanImage, images_of_ome, of_imagej, of_ome
 
-LARGEST_EXPANSION = 10_000  # pixel bytes per stored byte; deflate reaches 1032, LZW 2731
+OFFSETS_HOLD = 1 << 31  # bytes of a classic TIFF of ScanImage up to which its list of pages can be believed
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,17 @@ class Pages:
 
     Attributes:
         shape: (time, height, width).
-        dtype: of the pixels, byte order included where frames are contiguous.
-        offset: byte of the first pixel where all frames lie uncompressed one behind the other, else None.
+        dtype: of the stored pixels, byte order included.
+        numbers: (time,) page of each frame.
+        offsets: (time,) byte of the first pixel of each, None where frames are compressed or in pieces.
+        scale: frame rate and pixel size as far as the file says them.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype
-    offset: int | None
+    numbers: np.ndarray
+    offsets: np.ndarray | None
+    scale: Scale
 
 
 class _Listener(logging.Filter):
@@ -100,20 +108,18 @@ def _present_frames(tif: Any, size: int, declared: int) -> int:
     return index
 
 
-def _movie_shape(path: Path, tif: Any, size: int, listener: _Listener) -> tuple[int, int, int]:
-    """(time, height, width) as the header declares it."""
+def _images(path: Path, tif: Any, size: int, listener: _Listener) -> tuple[str, tuple[int, ...]]:
+    """Axes and shape of all images as the header declares them, height and width last."""
     declared = _declared_frames(tif)
     try:
-        as_movie = len(tif.series) == 1 and len(tif.series[0].shape) == 3
-    except tifffile.TiffFileError:
+        as_movie = len(tif.series) == 1 and len(tif.series[0].shape) >= 3
+    except (tifffile.TiffFileError, struct.error):
         raise _truncated(path, _present_frames(tif, size, declared), declared) from None
     if not as_movie and (listener.errors or (len(tif.pages) < declared and len(tif.series[0].shape) == 2)):
         raise _truncated(path, _present_frames(tif, size, declared), declared)
     if 1 < len(tif.series) == len(tif.pages) and len(tif.series[0].shape) == 2:
-        height, width = tif.series[
-            0
-        ].shape  # frames appended one by one; that they are alike is checked page by page
-        return len(tif.pages), int(height), int(width)
+        height, width = tif.series[0].shape
+        return "TYX", (len(tif.pages), int(height), int(width))  # appended one by one; compared page by page
     if len(tif.series) != 1:
         shapes = ", ".join(str(series.shape) for series in tif.series[:4])
         raise InputError(
@@ -125,13 +131,13 @@ def _movie_shape(path: Path, tif: Any, size: int, listener: _Listener) -> tuple[
         raise InputError(
             f"{path}: colour frames, axes {axes} of shape {shape}; save one channel as a grey movie"
         )
-    if len(shape) != 3:
-        what = "a single frame" if len(shape) == 2 else f"{len(shape)} axes"
+    if len(shape) < 3 or math.prod(shape[:-2]) < 2 or axes[-2:] != "YX":
+        what = "a single frame" if axes[-2:] == "YX" else "no movie"
         raise InputError(
             f"{path}: {what}, axes {axes} of shape {shape}; a movie has (time, height, width): save one channel "
             "and one plane over time"
         )
-    return shape
+    return axes, shape
 
 
 def _within(page: Any, size: int) -> bool:
@@ -166,43 +172,108 @@ def _truncated(path: Path, complete: int, declared: int) -> InputError:
     )
 
 
-def _inspect(path: Path, tif: Any, size: int, listener: _Listener) -> Pages:
+def _of_a_set(path: Path) -> InputError:
+    return InputError(
+        f"{path}: frames are missing from this OME-TIFF: it was cut short, or they lie in other files of a set; copy "
+        "it again, or save the movie as one file"
+    )
+
+
+def _in_one_piece(page: Any) -> bool:
+    """Whether the pixels of a page lie uncompressed one behind the other."""
+    first = page.keyframe
+    if first.compression != 1 or first.predictor != 1 or first.fillorder != 1 or not first.is_contiguous:
+        return False
+    places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    return all(start + count == after for (start, count), (after, _) in itertools.pairwise(places))
+
+
+def _check_pages(
+    path: Path, tif: Any, wanted: list[int], kind: tuple[Any, ...], size: int
+) -> tuple[int, list[int]]:
+    """Frames before the first one that is cut off, and the place of each page that lies in one piece."""
+    shape, dtype = kind
+    complete, whole = 0, True
+    places: list[int] = []
+    for index in wanted:
+        try:
+            page = tif.pages[index]
+        except (
+            tifffile.TiffFileError,
+            IndexError,
+            struct.error,
+        ):  # the header of this page lies beyond the end
+            break
+        whole = whole and _complete(path, page, shape, dtype, size)
+        complete += whole
+        if whole and _in_one_piece(page):
+            places.append(page.dataoffsets[0])
+    return complete, places
+
+
+def _page_numbers(path: Path, tif: Any, images: int) -> list[int]:
+    """Page of every image of a file; OME says it for each."""
+    if not tif.is_ome or len(tif.series) != 1 or len(tif.series[0].pages) != images:
+        return list(range(images))
+    pages = list(tif.series[0].pages)
+    if any(page is None or not isinstance(page.index, int) for page in pages):
+        raise _of_a_set(path)
+    return [page.index for page in pages]
+
+
+def _inspect(path: Path, tif: Any, size: int, listener: _Listener, choice: Choice) -> Pages:
     first = tif.pages[0]
-    shape = _movie_shape(path, tif, size, listener)
-    series = tif.series[0]
-    dtype = np.dtype(series.dtype)
+    scan_image = ScanImage(str(path), first) if tif.is_scanimage and len(first.shape) == 2 else None
+    axes, shape = "TYX", (len(tif.pages), *first.shape)
+    if scan_image is None:
+        axes, shape = _images(path, tif, size, listener)
+        if tif.is_ome and math.prod(shape[:-2]) < images_of_ome(tif):
+            raise _of_a_set(path)
+    dtype = np.dtype(first.dtype)
     if dtype.kind not in "uif":
         raise InputError(f"{path}: pixels of type {dtype} are not real numbers; store integers or floats")
     _require_decoder(path, first)
-    frame_bytes = shape[1] * shape[2] * dtype.itemsize
+    images, frame_shape = math.prod(shape[:-2]), (shape[-2], shape[-1])
+    if scan_image is not None:
+        numbers, scale = scan_image.frames_of(images, choice), scan_image.scale()
+    else:
+        numbers = frames_of(str(path), axes[:-2], shape[:-2], choice)
+        scale = of_imagej(tif) if tif.is_imagej else of_ome(tif) if tif.is_ome else Scale()
+    movie = (len(numbers), *frame_shape)
+    if len(numbers) < 2:
+        raise InputError(f"{path}: a single frame of this channel and plane; a movie needs at least two")
+    stored = dtype.newbyteorder(tif.byteorder)
+    frame_bytes = math.prod(frame_shape) * dtype.itemsize
     in_one_piece = 0  # frames whose pixels are there even if their page headers are not
-    if first.compression == 1 and series.dataoffset is not None and len(tif.series) == 1:
+    series = tif.series[0] if scan_image is None else None
+    if (
+        series is not None
+        and first.compression == 1
+        and series.dataoffset is not None
+        and len(tif.series) == 1
+    ):
         complete = max(0, size - series.dataoffset) // frame_bytes
-        if complete < shape[0]:
-            raise _truncated(path, complete, shape[0])
+        if complete < images:
+            raise _truncated(path, complete, images)
         if listener.errors == 0:
-            return Pages(shape, dtype.newbyteorder(tif.byteorder), series.dataoffset)
-        in_one_piece = shape[0]
-    complete, whole = 0, True
-    for index in range(min(len(tif.pages), shape[0])):
-        try:
-            page = tif.pages[index]
-        except tifffile.TiffFileError:  # the header of this page lies beyond the end
-            raise _truncated(path, max(complete, in_one_piece), shape[0]) from None
-        whole = whole and _complete(path, page, shape[1:], dtype, size)
-        complete += whole
-    if complete < shape[0]:
-        raise _truncated(path, complete, shape[0])
+            return Pages(movie, stored, numbers, series.dataoffset + numbers * frame_bytes, scale)
+        in_one_piece = images
+    wanted = _page_numbers(path, tif, images)
+    complete, places = _check_pages(path, tif, wanted, (frame_shape, dtype), size)
+    if complete < images:
+        raise _truncated(path, max(complete, in_one_piece if listener.errors else 0), images)
     if listener.errors:
         raise _truncated(path, complete, 0)
-    return Pages(shape, dtype, None)
+    offsets = np.asarray(places, np.int64)[numbers] if len(places) == images else None
+    return Pages(movie, stored, np.asarray(wanted)[numbers], offsets, scale)
 
 
-def inspect_movie(path: Path) -> Pages:
+def inspect_movie(path: Path, choice: Choice) -> Pages:
     """Read the headers of a movie.
 
     Args:
         path: a multi-page TIFF or BigTIFF file.
+        choice: which channel and plane, where it holds several.
 
     Returns:
         The place of its frames, all of which lie within the file.
@@ -212,18 +283,21 @@ def inspect_movie(path: Path) -> Pages:
     """
     size = require_file(path)
     with listening() as listener, opened(path) as tif:
-        return _guarded(path, lambda: _inspect(path, tif, size, listener))
+        return _guarded(path, lambda: _inspect(path, tif, size, listener, choice))
 
 
-def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype]:
-    """Read the header of a one-frame file: (height, width) and dtype.
+def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype, int | None]:
+    """Read the header of a one-frame file.
+
+    Returns:
+        (height, width), dtype with its byte order, and the byte of the first pixel where they lie in one piece.
 
     Raises:
         InputError: missing, empty, not a TIFF, not one grey frame, cut short, damaged, or a missing decoder.
     """
     size = require_file(path)
 
-    def inspect(tif: Any, listener: _Listener) -> tuple[tuple[int, int], np.dtype]:
+    def inspect(tif: Any, listener: _Listener) -> tuple[tuple[int, int], np.dtype, int | None]:
         page, num_pages = tif.pages[0], len(tif.pages)
         if num_pages != 1 or len(page.shape) != 2:
             raise InputError(
@@ -236,7 +310,8 @@ def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype]:
         _require_decoder(path, page)
         if not _complete(path, page, shape, dtype, size) or listener.errors:
             raise _truncated(path, 0, 1)
-        return shape, dtype
+        place = int(page.dataoffsets[0]) if _in_one_piece(page) else None
+        return shape, dtype.newbyteorder(tif.byteorder), place
 
     with listening() as listener, opened(path) as tif:
         return _guarded(path, lambda: inspect(tif, listener))
@@ -246,7 +321,7 @@ def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype]:
 def opened(path: Path) -> Iterator[Any]:
     """The file as tifffile sees it, or an InputError where it sees none."""
     try:
-        tif = tifffile.TiffFile(path)
+        tif = tifffile.TiffFile(path, _multifile=False)  # no other file of an OME set is opened
     except OSError as error:
         raise InputError(f"{path}: cannot be opened: {error.strerror or error}") from error
     except Exception as error:
@@ -254,6 +329,9 @@ def opened(path: Path) -> Iterator[Any]:
             f"{path}: not a TIFF file, or its header is damaged; export or copy it again"
         ) from error
     try:
+        if len(tif.pages) and tif.is_scanimage and not tif.is_bigtiff and tif.filehandle.size < OFFSETS_HOLD:
+            tif.filehandle.seek(4)  # where the place of the first header stands
+            tif.pages = tifffile.TiffPages(tif)  # the headers, instead of a guess that all are equally long
         yield tif
     finally:
         tif.close()

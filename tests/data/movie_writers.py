@@ -44,6 +44,79 @@ def ome(path: Path, movie: np.ndarray, axes: str = "TYX", **options) -> Path:
     return tiff(path, movie, ome=True, metadata=metadata, **options)
 
 
+def imagej_one_header(path: Path, movie: np.ndarray) -> Path:
+    """As ImageJ writes files over 4 GB: one header, `images=N` in its description, all pixels behind one another."""
+    lines = [
+        "ImageJ=1.54f",
+        f"images={len(movie)}",
+        f"frames={len(movie)}",
+        "unit=um",
+        f"finterval={1 / RATE}",
+    ]
+    description = "\n".join(lines) + "\n"
+    tifffile.imwrite(
+        path,
+        movie[0],
+        byteorder=">",
+        photometric="minisblack",
+        description=description,
+        metadata=None,
+        resolution=(1 / PIXEL[1], 1 / PIXEL[0]),
+    )
+    with tifffile.TiffFile(path) as tif:
+        end = tif.pages[0].dataoffsets[0] + tif.pages[0].databytecounts[0]
+    with path.open("r+b") as file:
+        file.seek(end)
+        file.write(movie[1:].astype(movie.dtype.newbyteorder(">")).tobytes())
+    return path
+
+
+SCANIMAGE = """SI.VERSION_MAJOR = 2020
+SI.VERSION_MINOR = 1
+SI.hChannels.channelSave = [{channels}]
+SI.hFastZ.enable = {volumes}
+SI.hRoiManager.imagingFovUm = [-24 -24;24 -24;24 24;-24 24]
+SI.hRoiManager.scanFrameRate = {frame_rate}
+SI.hRoiManager.scanVolumeRate = {volume_rate}
+SI.hScan2D.logAverageFactor = 1
+SI.hStackManager.enable = {volumes}
+SI.hStackManager.framesPerSlice = {frames_per_slice}
+SI.hStackManager.numFramesPerVolume = {slices}
+SI.hStackManager.numFramesPerVolumeWithFlyback = {with_flyback}
+SI.hStackManager.numSlices = {slices}
+"""
+
+
+def scanimage(path: Path, movie: np.ndarray, *, flyback: int = 0, first: int = 1, **options) -> Path:
+    """Images as ScanImage logs them, from (volumes, planes, channels, height, width): a header for each of them."""
+    volumes, planes, channels = movie.shape[:3]
+    software = SCANIMAGE.format(
+        channels=";".join(str(c + 1) for c in range(channels)),
+        volumes="true" if planes > 1 else "false",
+        frame_rate=RATE * (planes + flyback),
+        volume_rate=RATE,
+        frames_per_slice=1 if planes > 1 else volumes,
+        slices=planes,
+        with_flyback=planes + flyback,
+    )
+    number = first
+    with tifffile.TiffWriter(path, **({"bigtiff": True} | options)) as writer:
+        for volume in movie:
+            for plane in [*volume, *[np.zeros_like(volume[0])] * flyback]:
+                for image in plane:
+                    description = f"frameNumbers = {number}\nframeTimestamps_sec = {number / RATE}\n"
+                    writer.write(
+                        image,
+                        photometric="minisblack",
+                        contiguous=False,
+                        metadata=None,
+                        software=software,
+                        description=description,
+                    )
+                number += 1
+    return path
+
+
 def hdf5(path: Path, name: str = "movie", *, attributes: bool = True, **datasets) -> Path:
     """Datasets as keyword arguments: an array, or (array, options)."""
     with h5py.File(path, "w") as file:

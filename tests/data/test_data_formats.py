@@ -49,6 +49,11 @@ FORMATS = {
     "tiff_deflate": (lambda d, m: write.tiff(d / "m.tif", m, compression="zlib"), None, None),
     "tiff_lzw": (lambda d, m: write.tiff(d / "m.tif", m, compression="lzw", predictor=True), None, None),
     "tiff_folder": (lambda d, m: write.tiff_folder(d / "m", m), None, None),
+    "imagej": (lambda d, m: write.imagej(d / "m.tif", m), write.RATE, write.PIXEL),
+    "imagej_one_header": (lambda d, m: write.imagej_one_header(d / "m.tif", m), write.RATE, write.PIXEL),
+    "ome": (lambda d, m: write.ome(d / "m.ome.tif", m), write.RATE, write.PIXEL),
+    "ome_deflate": (lambda d, m: write.ome(d / "m.tif", m, compression="zlib"), write.RATE, write.PIXEL),
+    "scanimage": (lambda d, m: write.scanimage(d / "m.tif", m[:, None, None]), write.RATE, (2.0, 1.5)),
     "hdf5": (lambda d, m: write.hdf5(d / "m.h5", movie=m), write.RATE, None),
     "hdf5_gzip": (
         lambda d, m: write.hdf5(d / "m.hdf5", movie=(m, {"chunks": (6, 10, 32), "compression": "gzip"})),
