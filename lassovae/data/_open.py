@@ -14,12 +14,13 @@ from lassovae.data._numpy_files import open_npy, open_npz
 from lassovae.data._recording import Recording, check_frame_rate, check_pixel_size
 from lassovae.data._suite2p import SETTINGS, open_raw
 from lassovae.data._tiff import TiffFolderRecording, TiffRecording
+from lassovae.data._zarr import is_zarr, open_zarr
 
 RAW_SUFFIXES = (".bin", ".raw", ".dat")
 SUPPORTED = (
     f"TIFF, BigTIFF, ImageJ, OME and ScanImage ({', '.join(_tiff.SUFFIXES)}), folders of one-frame TIFF files, HDF5 "
     f"({', '.join(_hdf5.SUFFIXES)}), NWB (.nwb), NumPy (.npy, .npz), suite2p "
-    f"and other raw frames ({', '.join(RAW_SUFFIXES)})"
+    f"and other raw frames ({', '.join(RAW_SUFFIXES)}), Zarr folders (lassovae[zarr])"
 )
 
 
@@ -33,6 +34,8 @@ def _open_folder(path: Path, choice: Choice) -> Recording:
     movie = _suite2p_file(path)
     if movie is not None:
         return open_raw(movie, choice)
+    if is_zarr(path):
+        return open_zarr(path, choice)
     choice.refuse(
         str(path), "a folder of one-frame TIFF files", "channel", "plane", "dataset", "shape", "dtype"
     )
@@ -74,7 +77,7 @@ def open_recording(
     The kind of file is told by its first bytes, and by its suffix where these say nothing.
 
     Args:
-        path: a file of one of these kinds, or a folder of one-frame TIFF files, taken in natural order.
+        path: a file; or a folder of Zarr or suite2p, or of one-frame TIFF files, taken in natural order.
         frame_rate_hz: frames per second, above 0, instead of what the file says; None takes that, if there is any.
         pixel_size_um: (height, width) of a pixel in micrometres, or one number, likewise.
         channel: which of several channels, from 0.

@@ -169,3 +169,13 @@ def suite2p(path: Path, movie: np.ndarray, **settings) -> Path:
     ops |= {"Lx": movie.shape[2], "nframes": len(movie), "meanImg": movie.mean(0), "nested": {"tau": 1.0}}
     np.save(path / "ops.npy", ops | settings, allow_pickle=True)
     return path
+
+
+def zarr_array(path: Path, movie: np.ndarray, zarr_format: int, **options) -> Path:
+    import zarr
+
+    group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+    options = {"chunks": (7, 16, 32)} | options
+    group.create_array("movie", data=movie, attributes={"fps": RATE, "pixel_size_um": 1.5}, **options)
+    group.create_array("times", data=np.arange(len(movie)) / RATE)
+    return path
