@@ -7,16 +7,17 @@ import io
 import re
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import tifffile
 
 from lassovae._errors import InputError
 from lassovae.data._open import open_recording
-from lassovae.data._recording import check_frame_rate
+from lassovae.data._recording import check_frame_rate, check_pixel_size
 from lassovae.data._study import Run, Study, contiguous_blocks
 
 REQUIRED = ("recording", "condition")
-OPTIONAL = ("block", "frame_rate_hz")
+OPTIONAL = ("block", "frame_rate_hz", "pixel_size_um", "channel", "plane", "dataset")
 BIGTIFF_BYTES = 2_000_000_000
 FRAMES_AT_A_TIME = 64
 
@@ -49,7 +50,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         hint = f"; separate columns by commas, not {wrong!r}" if wrong else ""
         raise InputError(
             f"{path} row 1: no column {' and '.join(missing)}{hint}; the header is "
-            "recording,condition[,block][,frame_rate_hz]"
+            f"{','.join(REQUIRED)}{''.join(f'[,{column}]' for column in OPTIONAL)}"
         )
     unknown = [column for column in columns if column not in REQUIRED + OPTIONAL]
     if unknown or len(set(columns)) != len(columns):
@@ -103,11 +104,41 @@ def read_design(path: str | PathLike[str]) -> tuple[list[str], list[int]]:
     return _design(table, _rows(table))
 
 
+def _number(where: str, column: str, row: dict[str, str]) -> int | None:
+    """The integer in a cell, None where it is empty or there is no such column."""
+    text = row.get(column, "")
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise InputError(f"{where}: {column}={text!r} is not a number from 0; write 0 for the first {column}")
+    return int(text)
+
+
+def _names(rows: list[dict[str, str]]) -> list[str]:
+    """A name a run: the file's, with its folder or what was chosen in it where that tells runs apart."""
+    chosen = [
+        "".join(f" {column} {row[column]}" for column in ("dataset", "channel", "plane") if row.get(column))
+        for row in rows
+    ]
+    stems, paths = [Path(row["recording"]).stem for row in rows], [row["recording"] for row in rows]
+    for names in (stems, paths):
+        if len(set(names)) == len(names):
+            return names
+        longer = [name + more for name, more in zip(names, chosen, strict=True)]
+        if len(set(longer)) == len(longer):
+            return longer
+    return [
+        f"{path}{more} row {number}" for number, (path, more) in enumerate(zip(paths, chosen, strict=True), 1)
+    ]
+
+
 def read_study(path: str | PathLike[str]) -> Study:
     """Open every recording that a CSV lists.
 
     Columns: recording (path of a file or folder, relative to the CSV), condition (any text), and optionally block
-    (integer; left out, each stretch of consecutive rows of one condition is a block) and frame_rate_hz.
+    (integer; left out, each stretch of consecutive rows of one condition is a block), frame_rate_hz, pixel_size_um (the
+    side of a pixel in micrometres), and channel, plane (from 0) and dataset, which choose within files that hold
+    several movies. An empty cell of these leaves the choice to the file.
 
     Args:
         path: the CSV, UTF-8, separated by commas.
@@ -117,30 +148,40 @@ def read_study(path: str | PathLike[str]) -> Study:
 
     Raises:
         InputError: naming the row and the remedy: a missing column or cell, a recording that is missing, broken
-            or listed twice, a block or frame rate that is not a number.
+            or listed twice, a file of several movies where none is chosen, a block, frame rate, pixel size, channel or
+            plane that is not a number.
     """
     table = Path(path)
     rows = _rows(table)
-    seen: dict[Path, int] = {}
-    stems = [Path(row["recording"]).stem for _, row in rows]
+    seen: dict[tuple[Any, ...], int] = {}
     labels, blocks = _design(table, rows)
     recordings = []
     for number, row in rows:
         where = f"{table} row {number}"
         rate = check_frame_rate(where, row.get("frame_rate_hz") or None)  # type: ignore[arg-type]  # text is checked
+        side = check_pixel_size(where, row.get("pixel_size_um") or None)  # type: ignore[arg-type]  # likewise
+        channel, plane = _number(where, "channel", row), _number(where, "plane", row)
+        dataset = row.get("dataset") or None
         place = table.parent / row["recording"]
-        first = seen.setdefault(place.resolve(), number)
+        first = seen.setdefault((place.resolve(), channel, plane, dataset), number)
         if first != number:
             raise InputError(
                 f"{where}: {row['recording']} is already the recording of row {first}; remove one row"
             )
         try:
-            recordings.append(open_recording(place, frame_rate_hz=rate))
+            recordings.append(
+                open_recording(
+                    place,
+                    frame_rate_hz=rate,
+                    pixel_size_um=side,
+                    channel=channel,
+                    plane=plane,
+                    dataset=dataset,
+                )
+            )
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
-    unique = len(set(stems)) == len(stems)
-    names = stems if unique else [row["recording"] for _, row in rows]
-    runs = zip(names, recordings, labels, blocks, strict=True)
+    runs = zip(_names([row for _, row in rows]), recordings, labels, blocks, strict=True)
     return Study(tuple(Run(*run) for run in runs), name=table.resolve().parent.name or "study")
 
 
@@ -187,12 +228,22 @@ def write_study(study: Study, folder: str | PathLike[str]) -> Path:
                 photometric="minisblack",
                 metadata={"axes": "TYX"},
             )
-    rates = [run.recording.frame_rate_hz for run in study]
+    columns = {
+        "frame_rate_hz": [run.recording.frame_rate_hz for run in study],
+        "pixel_size_um": [_side(run.recording.pixel_size_um) for run in study],
+    }
+    known = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     with (target / "study.csv").open("x", encoding="utf-8", newline="") as handle:
         table = csv.writer(handle)
-        known = any(rate is not None for rate in rates)
-        table.writerow([*REQUIRED, "block", *(["frame_rate_hz"] if known else [])])
-        for run, file, rate in zip(study, files, rates, strict=True):
-            shown = [] if not known else ["" if rate is None else repr(rate)]
+        table.writerow([*REQUIRED, "block", *known])
+        for number, (run, file) in enumerate(zip(study, files, strict=True)):
+            shown = ["" if values[number] is None else repr(values[number]) for values in known.values()]
             table.writerow([file.name, run.condition, run.block, *shown])
     return target / "study.csv"
+
+
+def _side(pixel_size_um: tuple[float, float] | None) -> float | None:
+    """Side of a square pixel; a table has no room for another one's two."""
+    if pixel_size_um is None or pixel_size_um[0] != pixel_size_um[1]:
+        return None
+    return pixel_size_um[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import movie_writers as write
 import numpy as np
 import pytest
 import tifffile
@@ -15,6 +16,9 @@ def folder(tmp_path):
     for name in ("a.tif", "b.tif", "sub/a.tif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         tifffile.imwrite(tmp_path / name, np.ones((3, 8, 8), "u2"), photometric="minisblack")
+    stack = np.arange(3 * 2 * 8 * 8, dtype="u2").reshape(3, 2, 8, 8)
+    write.imagej(tmp_path / "stack.tif", stack, axes="TCYX")
+    write.hdf5(tmp_path / "many.h5", a=stack[:, 0], b=stack[:, 1])
     return tmp_path
 
 
@@ -34,6 +38,21 @@ def read(folder, text):
         ("recording,condition,block\na.tif,F,x\n", r"row 2.*'x'.*integer"),
         ("recording,condition,frame_rate_hz\na.tif,F,-3\n", r"row 2.*frame_rate_hz"),
         ("recording,condition,frame_rate_hz\na.tif,F,fast\n", r"row 2.*frame_rate_hz"),
+        ("recording,condition,pixel_size_um\na.tif,F,-1\n", r"row 2.*pixel_size_um"),
+        ("recording,condition,pixel_size_um\na.tif,F,small\n", r"row 2.*pixel_size_um"),
+        ("recording,condition,channel\na.tif,F,green\n", r"row 2: channel='green' is not a number from 0"),
+        ("recording,condition,plane\na.tif,F,-1\n", r"row 2: plane='-1' is not a number from 0"),
+        ("recording,condition,plane\na.tif,F,1\n", r"row 2.*a\.tif: plane=1, but the file holds one plane"),
+        ("recording,condition,dataset\na.tif,F,x\n", r"row 2.*dataset='x' means nothing for a TIFF"),
+        ("recording,condition\nstack.tif,F\n", r"row 2.*stack\.tif: holds 2 channels; .*the column channel"),
+        (
+            "recording,condition,channel\nstack.tif,F,0\nstack.tif,N,0\n",
+            r"row 3.*already the recording of row 2",
+        ),
+        (
+            "recording,condition\nmany.h5,F\n",
+            r"row 2.*many\.h5: holds 2 datasets.*/a, /b; .*the column dataset",
+        ),
         ("recording,condition\n", "no rows"),
         ("", "column|empty"),
         ("recording,condition\na.tif,F,extra\n", "row 2"),
@@ -63,6 +82,32 @@ def test_names_blocks_and_rates(folder):
     study = read(folder, "recording,condition,block,frame_rate_hz\na.tif,F,4,7.5\nb.tif,N,2,\n")
     assert study.blocks == (4, 2)
     assert [run.recording.frame_rate_hz for run in study] == [7.5, None]
+
+
+def test_channels_datasets_and_pixel_sizes(folder):
+    stack = np.arange(3 * 2 * 8 * 8, dtype="u2").reshape(3, 2, 8, 8)
+    study = read(
+        folder,
+        "recording,condition,channel,dataset,pixel_size_um,frame_rate_hz\n"
+        "stack.tif,F,0,,,\nstack.tif,N,1,,0.5,4\nmany.h5,F,,a,,\nmany.h5,N,,b,2,\na.tif,N,,,,\n",
+    )
+    assert study.names == ("stack channel 0", "stack channel 1", "many dataset a", "many dataset b", "a")
+    for run, channel in zip(study, (0, 1, 0, 1), strict=False):
+        np.testing.assert_array_equal(run.recording[:], stack[:, channel])
+    assert study.runs[0].recording.pixel_size_um == pytest.approx(write.PIXEL)
+    assert [run.recording.pixel_size_um for run in study][1:] == [(0.5, 0.5), None, (2.0, 2.0), None]
+    assert study.runs[0].recording.frame_rate_hz == pytest.approx(write.RATE)
+    assert study.runs[1].recording.frame_rate_hz == 4.0
+
+
+def test_a_square_pixel_survives_the_round_trip(tmp_path):
+    array = np.ones((3, 8, 8), "u2")
+    runs = (
+        Run("a", ArrayRecording(array, pixel_size_um=0.7), "F", 0),
+        Run("b", ArrayRecording(array, pixel_size_um=(1, 2)), "N", 1),
+    )
+    back = read_study(write_study(Study(runs), tmp_path))
+    assert [run.recording.pixel_size_um for run in back] == [(0.7, 0.7), None]
 
 
 def test_round_trip_is_exact_and_overwrites_nothing(tmp_path):
