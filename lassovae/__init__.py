@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lassovae._network import Network, network
     from lassovae._presets import Preset, preset, suggested_preprocess
     from lassovae._processes import describe_devices, require_device, start_processes
+    from lassovae._records import load_analysis, save_analysis
     from lassovae._seed_spread import SeedSpread, seed_spread
     from lassovae._status import Status, raise_if_failed
     from lassovae.report import compare
@@ -43,10 +44,12 @@ _HOMES = {
     "encode_run": "_model",
     "fit": "training",
     "load": "training",
+    "load_analysis": "_records",
     "network": "_network",
     "preset": "_presets",
     "raise_if_failed": "_status",
     "require_device": "_processes",
+    "save_analysis": "_records",
     "seed_spread": "_seed_spread",
     "start_processes": "_processes",
     "suggested_preprocess": "_presets",
@@ -77,6 +80,7 @@ __all__ = [
     "fit",
     "lasso",
     "load",
+    "load_analysis",
     "maps",
     "network",
     "plots",
@@ -84,6 +88,7 @@ __all__ = [
     "raise_if_failed",
     "report",
     "require_device",
+    "save_analysis",
     "seed_spread",
     "start_processes",
     "stats",

@@ -45,6 +45,7 @@ def fits(monkeypatch):
 
     def fit(study, config, **rest):
         calls.append({"study": study, "config": config, **rest})
+        rest["run_dir"].mkdir()
         return Trained()
 
     monkeypatch.setattr(training, "fit", fit)
@@ -151,8 +152,9 @@ def test_json_is_one_object(study, fits, tmp_path, capsys):
 
 def test_the_sentence_names_folder_steps_and_loss(study, fits, tmp_path, capsys):
     assert fit_command(study, tmp_path / "out") == 0
-    (line,) = capsys.readouterr().out.splitlines()
+    line, then = capsys.readouterr().out.splitlines()
     assert line.startswith(f"Model in {tmp_path / 'out'}: 2 steps, last loss 0.25, ")
+    assert then == f"Next: lassovae analyse {tmp_path / 'out'}"
 
 
 @pytest.mark.parametrize("pair", [("--num-processes", "2"), ("--coordinator", "a:1"), ("--process-id", "0")])
@@ -226,9 +228,7 @@ def test_a_defect_is_not_hidden(study, tmp_path, monkeypatch):
         fit_command(study, tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["train"], ["fit"], ["fit", "a.csv", "--out", "b", "--lamda", "1"]]
-)
+@pytest.mark.parametrize("arguments", [["train"], ["fit"], ["fit", "a.csv", "--out", "b", "--lamda", "1"]])
 def test_a_command_line_that_is_none(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -252,7 +252,10 @@ def test_device_cpu_is_chosen_before_jax_is_imported(study, tmp_path):
     assert (found["steps"], found["loss"]) == (0, None)
     assert "cpu device" in found["devices"]
     assert json.loads((tmp_path / "out" / "config.json").read_text())["config"]["encoder"] == "block_mean"
-    assert done.stderr == f"Training on {found['devices']}.\n"
+    assert done.stderr == ""  # nobody looks; the log file has it
+    said = (tmp_path / "out" / "log.txt").read_text()
+    assert f"Training on {found['devices']}.\n" in said
+    assert said.splitlines()[-1].endswith("done")
 
 
 @pytest.fixture

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import tyro
 
+from lassovae._cli._analyse import Analyse
 from lassovae._cli._design import Design
+from lassovae._cli._examples import EXAMPLES, EXITS, WALK
 from lassovae._cli._fit import Fit
+from lassovae._cli._output import one_line, speaking
+from lassovae._cli._report import Report
+from lassovae._cli._simulate import Simulate
 from lassovae._errors import InputError, SolveError, TrainingError
 
 # Exit statuses; tyro ends with USED_WRONGLY, too, where an option is unknown or missing.
@@ -24,8 +29,12 @@ class Command(Protocol):
     choose; `run` imports what it needs.
     """
 
-    def run(self) -> None:
-        """Do it.
+    @property
+    def verbose(self) -> bool:
+        """Whether to speak although nobody looks."""
+
+    def run(self) -> int | None:
+        """Do it; the exit status where it is not 0.
 
         Raises:
             InputError: the user can mend it.
@@ -33,7 +42,30 @@ class Command(Protocol):
         """
 
 
-COMMANDS: dict[str, Callable[..., Command]] = {"fit": Fit, "design": Design}
+COMMANDS: dict[str, Callable[..., Command]] = {
+    "simulate": Simulate,
+    "fit": Fit,
+    "analyse": Analyse,
+    "report": Report,
+    "design": Design,
+}
+HELP = ("-h", "--help")
+
+
+def _parsed(arguments: Sequence[str]) -> Command:
+    """The command with its options; ends the process after a help text, which gets its example, or an error."""
+    try:
+        return tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="lassovae",
+            description="Sparse dynamics of calcium-imaging movies: from recordings in two or more conditions to a "
+            "page that says whether and where their dynamics differ.",
+            args=arguments,
+        )
+    except SystemExit as ended:
+        if not ended.code and any(flag in arguments for flag in HELP):
+            sys.stdout.write(EXAMPLES.get(arguments[0], f"{WALK}\n{EXITS}"))
+        raise
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,27 +76,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit status: 0 done, 1 the computation failed, 2 bad input, 130 interrupted. Results are written to the
-        standard output; what happens on the way, and errors in one line, to the standard error.
+        standard output; what happens on the way to a terminal, and errors in one line to the standard error.
     """
-    command = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
-        prog="lassovae",
-        description="Sparse dynamics of calcium-imaging movies. lassovae COMMAND --help tells of one command.",
-        args=arguments,
-    )
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # to the standard error
-    logging.getLogger("lassovae").setLevel(logging.INFO)
-    try:
-        command.run()
-    except InputError as error:
-        return _end(error, USED_WRONGLY)
-    except (SolveError, TrainingError) as error:
-        return _end(error, FAILED)
-    except KeyboardInterrupt:
-        return _end("interrupted", INTERRUPTED)
-    return DONE
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
+            _parsed(["--help"])
+        return USED_WRONGLY
+    command = _parsed(given)
+    with speaking(command.verbose):
+        try:
+            return command.run() or DONE
+        except InputError as error:
+            return _end(error, USED_WRONGLY)
+        except (SolveError, TrainingError) as error:
+            return _end(error, FAILED)
+        except KeyboardInterrupt:
+            return _end("interrupted", INTERRUPTED)
 
 
 def _end(error: Exception | str, status: int) -> int:
-    sys.stderr.write(f"lassovae: error: {' '.join(str(error).split())}\n")
+    sys.stderr.write(f"lassovae: error: {one_line(error)}\n")
     return status

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json as json_format
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Annotated
 
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import Positional, arg
+
+from lassovae._cli._output import Output, print_json, print_lines
 
 
-@dataclass(frozen=True)
-class Design:
+@dataclass(frozen=True, kw_only=True)
+class Design(Output):
     """Say what a study's tests could find, before anything is trained.
 
     Only the conditions and the blocks of the study are used: which p-value its blocks can reach, how often tests reject
@@ -35,8 +35,6 @@ class Design:
     """Level of the tests."""
     seed: int = 0
     """Of the simulations."""
-    json: FlagCreatePairsOff[bool] = False
-    """Print one JSON object instead of sentences."""
 
     def run(self) -> None:
         """Simulate and say.
@@ -83,7 +81,7 @@ class Design:
             result |= {"conditions": conditions[:2], "warning": order_sentence(labels)}
             result |= {"needed_for": self.needed_for, "blocks_needed": needed}
             result |= {"alpha": power.alpha, "num_studies": power.num_studies, "unit": power.unit}
-            sys.stdout.write(json_format.dumps(result, allow_nan=False) + "\n")
+            print_json(result)
             return
         unit = f"Share of {power.num_studies} simulated studies rejected; effects in {power.unit}:"
         count = f"{needed} alternating blocks" if needed else "more than 12 blocks"
@@ -96,4 +94,4 @@ class Design:
             first, second = conditions[:2]
             only = f"Only {first} and {second} are compared, the first two of {len(conditions)} conditions."
         said = [text for text in (only, reach, order_sentence(labels), power_sentence(power), wanted) if text]
-        sys.stdout.write("\n".join([*said, "", unit, power_table(power)]) + "\n")
+        print_lines(*said, f"\n{unit}", power_table(power))

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json as json_format
 import logging
 import os
-import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
+from lassovae._cli._output import Output, logged_to, print_json, print_lines, shown
 from lassovae._cli._settings import ConfigOptions, override
+from lassovae._cli._study import open_study, remember_study
 
 logger = logging.getLogger("lassovae")
 
 
-@dataclass(frozen=True)
-class Fit:
+@dataclass(frozen=True, kw_only=True)
+class Fit(Output):
     """Train a model on a study and keep it in a run folder, which lassovae.load reads back.
 
     Settings come from the preset, adapted to the frames of the study; what is given here replaces them.
@@ -50,8 +51,6 @@ class Fit:
     """How many they are; 1 alone: compute alone, whatever SLURM says."""
     process_id: Annotated[int | None, arg(metavar="I", help_behavior_hint="(default: SLURM's)")] = None
     """Which one this is, from 0."""
-    json: FlagCreatePairsOff[bool] = False
-    """Print one JSON object at the end instead of a sentence."""
     settings: Annotated[ConfigOptions, arg(name="")] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -64,9 +63,9 @@ class Fit:
         if self.device == "cpu":
             os.environ["JAX_PLATFORMS"] = "cpu"  # JAX reads it when it is imported, which is below
         from lassovae._presets import preset
-        from lassovae.data import frame_shape_after, read_study
+        from lassovae.data import frame_shape_after
 
-        study = read_study(self.study)
+        study = open_study(self.study)
         config = override(preset(self.preset, study).models[self.model], self.settings)
 
         import jax
@@ -83,23 +82,34 @@ class Fit:
         require_device(self.device)
         used = list(training.make_mesh(config.windows_per_step, self.devices).devices.flat)
         speaks = jax.process_index() == 0  # one of many processes, so that nothing is said twice
-        if speaks:
-            logger.info("Training on %s.", describe_devices(used))
-        else:
-            logger.setLevel(logging.WARNING)
-        began = time.perf_counter()
-        model = training.fit(
-            study, config, run_dir=self.out, resume=self.resume, show_progress=speaks, devices=self.devices
-        )
+        with ExitStack() as stack:
+            if speaks:
+                stack.enter_context(logged_to(self.out, f"fit {shown(self.study)} --out {shown(self.out)}"))
+                logger.info("Training on %s.", describe_devices(used))
+            else:
+                logger.setLevel(logging.WARNING)
+            began = time.perf_counter()
+            model = training.fit(
+                study,
+                config,
+                run_dir=self.out,
+                resume=self.resume,
+                show_progress=speaks,
+                devices=self.devices,
+            )
+            if speaks:
+                remember_study(self.out, self.study, study, self.model)
         if speaks:
             self._report(model.history, time.perf_counter() - began, describe_devices(used))
 
     def _report(self, history: tuple[dict[str, Any], ...], seconds: float, devices: str) -> None:
         loss = history[-1]["loss"] if history else None  # block means have nothing to train
         if self.json:
-            result = {"run_dir": str(self.out), "steps": len(history), "loss": loss}
-            result |= {"seconds": round(seconds, 3), "devices": devices}
-            sys.stdout.write(json_format.dumps(result, allow_nan=False) + "\n")
+            result = {"run_dir": self.out, "steps": len(history), "loss": loss}
+            print_json(result | {"seconds": round(seconds, 3), "devices": devices})
             return
         trained = f"{len(history)} steps, last loss {loss:.4g}" if history else "nothing to train"
-        sys.stdout.write(f"Model in {self.out}: {trained}, {seconds:.1f} s on {devices}.\n")
+        print_lines(
+            f"Model in {self.out}: {trained}, {seconds:.1f} s on {devices}.",
+            f"Next: lassovae analyse {shown(self.out)}",
+        )

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+
+from lassovae._errors import InputError
+
+_PLAIN = ("positions", "footprints", "decays", "baseline", "coupled", "changed")
+_BY_CONDITION = ("drivers", "coupling")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,3 +55,55 @@ class Truth:
         linked = (self.coupling[condition] != 0).any(axis=0)
         np.fill_diagonal(linked, False)
         return linked
+
+
+def save_truth(truth: Truth, names: Sequence[str], path: str | PathLike[str]) -> None:
+    """Write a simulation's truth as one NPZ file.
+
+    Args:
+        truth: of a simulated study.
+        names: of its runs, in order, so that each trace finds its recording again.
+        path: must not exist.
+
+    Raises:
+        InputError: there is such a file, or as many names as traces there are not.
+    """
+    if len(names) != len(truth.traces):
+        raise InputError(f"{len(names)} names for {len(truth.traces)} runs: give each run's")
+    arrays = {name: getattr(truth, name) for name in _PLAIN}
+    arrays |= {"names": np.asarray(names), "conditions": np.asarray(truth.conditions)}
+    for field in _BY_CONDITION:
+        arrays |= {f"{field}/{i}": getattr(truth, field)[c] for i, c in enumerate(truth.conditions)}
+    arrays |= {f"traces/{i}": trace for i, trace in enumerate(truth.traces)}
+    try:
+        with Path(path).open("xb") as file:
+            np.savez_compressed(file, **arrays)
+    except FileExistsError:
+        raise InputError(
+            f"{path}: exists and is not overwritten; choose another folder or remove it"
+        ) from None
+
+
+def load_truth(path: str | PathLike[str]) -> tuple[Truth, tuple[str, ...]]:
+    """Read what `save_truth` wrote: the truth, and the names of its runs.
+
+    Raises:
+        InputError: no such file, or not one of these.
+    """
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            conditions = tuple(str(c) for c in stored["conditions"])
+            fields: dict[str, Any] = {
+                field: {c: stored[f"{field}/{i}"] for i, c in enumerate(conditions)}
+                for field in _BY_CONDITION
+            }
+            names = tuple(str(name) for name in stored["names"])
+            traces = tuple(stored[f"traces/{i}"] for i in range(len(names)))
+            fields |= {name: stored[name] for name in _PLAIN}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the spelling") from None
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, BadZipFile) as error:
+        raise InputError(
+            f"{path}: not the truth of a simulation ({error}); remove it, or simulate again"
+        ) from error
+    return Truth(**fields, traces=traces, conditions=conditions), names

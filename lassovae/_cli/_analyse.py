@@ -1,0 +1,142 @@
+"""`lassovae analyse`: test, map and save what a trained model says of a study."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+
+from lassovae._cli._output import Output, logged_to, print_json, print_lines, shown
+from lassovae._cli._study import differing_runs, find_study, open_study, remembered
+from lassovae._errors import InputError
+
+if TYPE_CHECKING:
+    from lassovae import Analysis, Model
+    from lassovae.data import Study
+
+logger = logging.getLogger("lassovae")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analyse(Output):
+    """Test whether conditions differ and where, and save it beside the model.
+
+    Writes analysis.json and analysis.npz (everything, for lassovae.load_analysis), tables/*.csv and results.npz into
+    the run folder, and prints what was found.
+    """
+
+    run_dir: Annotated[Positional[Path], arg(metavar="RUN_DIR")]
+    """Folder that lassovae fit made."""
+    study: Annotated[
+        Positional[Path | None],
+        arg(metavar="[STUDY.csv]", help_behavior_hint="(default: that of the training)"),
+    ] = None
+    """Another study of the same field of view, or the same one where it has moved."""
+    lam: Annotated[float | None, arg(help_behavior_hint="(default: the model's)")] = None
+    """l1 strength of the fits to single runs."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to compute; gpu fails where there is none."""
+
+    def run(self) -> None:
+        """Analyse and save.
+
+        Raises:
+            InputError: no run folder, no study, or recordings that are not those of the training.
+            SolveError: a lasso failed.
+        """
+        if self.device == "cpu":
+            os.environ["JAX_PLATFORMS"] = "cpu"  # JAX reads it when it is imported, which is below
+        table = find_study(self.run_dir, self.study, "analyse")
+        with logged_to(self.run_dir, f"analyse {shown(self.run_dir)}"):
+            study = open_study(table)
+            if self.device == "gpu":
+                from lassovae._processes import require_device
+
+                require_device("gpu")
+            model, analysis, differ = analyse_and_save(
+                self.run_dir, study, table, explicit=self.study is not None, lam=self.lam
+            )
+        from lassovae._cli._findings import as_object, sentences
+
+        if self.json:
+            result = {"run_dir": self.run_dir, "study": table, "runs_unlike_training": differ}
+            print_json(result | as_object(model, analysis))
+            return
+        print_lines(
+            *sentences(model, analysis),
+            f"Tables in {self.run_dir / 'tables'}, arrays in {self.run_dir / 'results.npz'}.",
+            f"Next: lassovae report {shown(self.run_dir)}",
+        )
+
+
+def analyse_and_save(
+    run_dir: Path, study: Study, table: Path, *, explicit: bool, lam: float | None = None
+) -> tuple[Model, Analysis, list[str]]:
+    """Load, compare the recordings with those of the training, analyse, write.
+
+    Args:
+        run_dir: of the training; the results are written there.
+        study: its recordings.
+        table: where it is, for messages.
+        explicit: the user named it, and may mean other recordings than those of the training.
+        lam: of the fits to runs; None: the model's.
+
+    Returns:
+        The model, its analysis, and the names of runs that the training did not see.
+
+    Raises:
+        InputError, SolveError: as `analyse`; other recordings where none were named.
+    """
+    import lassovae
+    from lassovae._cli._room import write_results
+    from lassovae.data import content_hash
+
+    model = lassovae.load(run_dir)
+    hashes = [{"run": run.name, "sha256": content_hash(run.recording)} for run in study]
+    differ = differing_runs(run_dir, hashes)
+    if differ and not explicit:
+        raise InputError(
+            f"{table}: the pixels of {_some(differ)} are not those that {run_dir} was trained on; "
+            f"restore them, or name the study to analyse it as it is: lassovae analyse {run_dir} {table}"
+        )
+    if differ:
+        logger.warning(
+            "The training of %s did not see %s: analysed as new recordings of the same field of view.",
+            run_dir,
+            _some(differ),
+        )
+    else:
+        logger.info("The recordings are those of the training.")
+    analysis = lassovae.analyse(model, study, lam=lam)
+    origin = {"model": fingerprint(model), "inputs": hashes, "study": study.name, "lam": lam}
+    lassovae.save_analysis(analysis, run_dir, origin=origin)
+    write_results(run_dir, {model_name(run_dir, model): (model, analysis)})
+    return model, analysis, differ
+
+
+def _some(names: list[str]) -> str:
+    return f"run {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+
+
+def fingerprint(model: Model) -> str:
+    """What tells a model from another, or from the same before it was trained further."""
+    import hashlib
+
+    import jax
+    import numpy as np
+
+    digest = hashlib.sha256(repr(model.config.to_dict()).encode())
+    for leaf in jax.tree.leaves((model.weights, model.mean_frame, model.scale, model.offset)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def model_name(run_dir: Path, model: Model) -> str:
+    """What tables call the model: as `lassovae fit --model` did, or by its settings."""
+    config = model.config
+    plain: Any = {"soft_roi": "recommended", "block_mean": "block_mean"}.get(config.encoder, config.mode)
+    return str(remembered(run_dir).get("model") or plain)

@@ -1,0 +1,89 @@
+"""`lassovae report`: one page that a browser opens, without a network."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from lassovae._cli._analyse import analyse_and_save, fingerprint, model_name
+from lassovae._cli._output import Output, logged_to, print_json, print_lines, shown
+from lassovae._cli._study import find_study, open_study
+
+logger = logging.getLogger("lassovae")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Output):
+    """Write report.html into a run folder: what was asked, what was found, its limits, tables and figures.
+
+    Takes the analysis that lassovae analyse saved; if there is none, or the model was trained further since, analyses
+    first and says so. The page is one file that needs no network.
+    """
+
+    run_dir: Annotated[Positional[Path], arg(metavar="RUN_DIR")]
+    """Folder that lassovae fit made."""
+    study: Annotated[
+        Positional[Path | None],
+        arg(metavar="[STUDY.csv]", help_behavior_hint="(default: that of the training)"),
+    ] = None
+    """The study, where it has moved, or the other one that was analysed."""
+    again: FlagCreatePairsOff[bool] = False
+    """Analyse anew although there is an analysis."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to compute; gpu fails where there is none."""
+
+    def run(self) -> None:
+        """Write the page.
+
+        Raises:
+            InputError: no run folder, no study, or recordings that are not those of the training.
+            SolveError: a lasso failed.
+        """
+        if self.device == "cpu":
+            os.environ["JAX_PLATFORMS"] = "cpu"  # JAX reads it when it is imported, which is below
+        table = find_study(self.run_dir, self.study, "report")
+        with logged_to(self.run_dir, f"report {shown(self.run_dir)}"):
+            study = open_study(table)
+            if self.device == "gpu":
+                from lassovae._processes import require_device
+
+                require_device("gpu")
+            import lassovae
+            from lassovae._cli._room import write_report
+
+            model = lassovae.load(self.run_dir)
+            why = self._why_anew(fingerprint(model), study.names)
+            if why:
+                logger.info("%s: analysing first.", why)
+                model, analysis, _ = analyse_and_save(
+                    self.run_dir, study, table, explicit=self.study is not None
+                )
+            else:
+                analysis = lassovae.load_analysis(self.run_dir)
+                logger.info("Taking the analysis that is saved there.")
+            write_report(self.run_dir, {model_name(self.run_dir, model): (model, analysis)}, study)
+        page = self.run_dir / "report.html"
+        if self.json:
+            print_json({"report": page, "analysed_first": why or None})
+            return
+        print_lines(f"{why}: analysed first." if why else "", f"Report in {page}: open it in a browser.")
+
+    def _why_anew(self, model: str, names: tuple[str, ...]) -> str:
+        """Why the analysis that lies in the folder will not do; empty where it will."""
+        from lassovae._records import TREE, read_origin
+
+        if self.again:
+            return "Asked to analyse again"
+        if not (self.run_dir / TREE).is_file():
+            return "There is no analysis yet"
+        origin = read_origin(self.run_dir)
+        if origin.get("model") != model:
+            return "The analysis there is of another training"
+        if [entry.get("run") for entry in origin.get("inputs", [])] != list(names):
+            return "The analysis there is of another study"
+        return ""

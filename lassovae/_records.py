@@ -1,0 +1,201 @@
+"""An analysis on disk: every field of it in one JSON file and one NPZ file, read back as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import jax
+import numpy as np
+
+from lassovae._analysis import Analysis
+from lassovae._differences import Differences
+from lassovae._errors import InputError
+from lassovae._evaluate import Errors
+from lassovae._network import Network
+from lassovae.stats import (
+    Comparison,
+    ConditionTest,
+    EffectSize,
+    GroupDifference,
+    PermutationResult,
+    RankSumResult,
+    Recovery,
+    Uncertainty,
+)
+from lassovae.var import VARFit
+
+FORMAT_VERSION = 1
+TREE, ARRAYS = "analysis.json", "analysis.npz"
+AGAIN = "analyse the run again with this version"
+# What may be built from a file: these and nothing else.
+RECORDS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        *(Analysis, Comparison, ConditionTest, Differences, EffectSize, Errors, GroupDifference, Network),
+        *(PermutationResult, RankSumResult, Recovery, Uncertainty, VARFit),
+    )
+}
+
+
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else kind._fields
+
+
+def _packed(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
+    """A value as JSON can say it; arrays are put aside under the place where they were found."""
+    if value is None or isinstance(value, (bool, str)) or type(value) is int:
+        return value
+    if type(value) is float:
+        return value if math.isfinite(value) else {"float": repr(value)}
+    if isinstance(value, (np.ndarray, np.generic, jax.Array)):
+        arrays[where] = np.asarray(value)
+        if arrays[where].dtype.hasobject:
+            raise InputError(f"{where} is an array of objects, which no file can hold safely")
+        return {"scalar" if isinstance(value, np.generic) else "array": where}
+    name = type(value).__name__
+    if RECORDS.get(name) is type(value):
+        fields = {f: _packed(getattr(value, f), f"{where}/{f}", arrays) for f in _field_names(type(value))}
+        return {"record": name, "fields": fields}
+    if type(value) in (tuple, list):
+        return {name: [_packed(item, f"{where}/{i}", arrays) for i, item in enumerate(value)]}
+    if type(value) is dict:
+        items = enumerate(value.items())
+        return {
+            name: [
+                [_packed(k, f"{where}/{i}k", arrays), _packed(v, f"{where}/{i}", arrays)]
+                for i, (k, v) in items
+            ]
+        }
+    raise InputError(f"{where} is a {name}, which cannot be saved")
+
+
+def _unpacked(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """The inverse of `_packed`; raises KeyError, TypeError or ValueError where the tree is none of its."""
+    if not isinstance(tree, dict):
+        if tree is None or isinstance(tree, (bool, int, float, str)):
+            return tree
+        raise TypeError("a list without a kind")
+    if "record" in tree:
+        kind, found = RECORDS[tree["record"]], tree["fields"]
+        unknown = sorted(set(found) - set(_field_names(kind)))
+        if unknown:
+            raise KeyError(f"{tree['record']}.{unknown[0]}")
+        return kind(**{name: _unpacked(part, arrays) for name, part in found.items()})
+    ((kind_name, content),) = tree.items()
+    if kind_name == "float":
+        return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[content]
+    if kind_name == "array":
+        return arrays[content]
+    if kind_name == "scalar":
+        return arrays[content][()]
+    if kind_name in ("tuple", "list"):
+        parts = [_unpacked(part, arrays) for part in content]
+        return tuple(parts) if kind_name == "tuple" else parts
+    if kind_name == "dict":
+        return {_unpacked(key, arrays): _unpacked(part, arrays) for key, part in content}
+    raise KeyError(kind_name)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its name when it is whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        yield file
+    os.replace(temporary, path)
+
+
+def save_analysis(
+    analysis: Analysis, folder: str | os.PathLike[str], *, origin: dict[str, Any] | None = None
+) -> None:
+    """Write an analysis to folder/analysis.json and folder/analysis.npz, replacing those of an earlier one.
+
+    Args:
+        analysis: from `analyse`; arrays of JAX are stored as NumPy's.
+        folder: made if it is not there; a run folder, usually.
+        origin: what it was made from, in plain JSON types, for whoever wants to compare; `read_origin` reads it.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    place = Path(folder)
+    arrays: dict[str, np.ndarray] = {}
+    tree = _packed(analysis, "analysis", arrays)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made ({error.strerror}): choose another folder") from error
+    whole = {"format_version": FORMAT_VERSION, "origin": origin or {}, "analysis": tree}
+    (place / TREE).unlink(missing_ok=True)  # an old tree must not meet new arrays
+    with _replacing(place / ARRAYS) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
+    with _replacing(place / TREE) as file:
+        file.write((json.dumps(whole, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _read_tree(folder: Path) -> dict[str, Any]:
+    path = folder / TREE
+    try:
+        whole = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: analyse the run first (lassovae analyse {folder})") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}): {AGAIN}") from error
+    version = whole.get("format_version") if isinstance(whole, dict) else None
+    if version != FORMAT_VERSION:
+        raise InputError(f"{path} has format_version {version}, this version reads {FORMAT_VERSION}: {AGAIN}")
+    return dict(whole)
+
+
+def read_origin(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `save_analysis` was told of where an analysis came from.
+
+    Raises:
+        InputError: no analysis, or one of another version.
+    """
+    origin = _read_tree(Path(folder)).get("origin", {})
+    return dict(origin) if isinstance(origin, dict) else {}
+
+
+def load_analysis(folder: str | os.PathLike[str]) -> Analysis:
+    """Read back what `save_analysis` wrote; nothing but the library's own records can be built from the files.
+
+    Args:
+        folder: a run folder that was analysed.
+
+    Returns:
+        Analysis, equal to the one that was saved: same values, types and shapes.
+
+    Raises:
+        InputError: there is none, its files are damaged or do not belong together, or another version wrote them.
+
+    Example:
+        >>> load_analysis("run")  # doctest: +SKIP
+    """
+    place = Path(folder)
+    whole = _read_tree(place)
+    path = place / ARRAYS
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing, without which {TREE} says little: {AGAIN}") from None
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} cannot be read ({error}): {AGAIN}") from error
+    try:
+        analysis = _unpacked(whole["analysis"], arrays)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{place / TREE} holds what this version does not know ({error}): {AGAIN}"
+        ) from error
+    if not isinstance(analysis, Analysis):
+        raise InputError(f"{place / TREE} holds no analysis: {AGAIN}")
+    return analysis

@@ -1,0 +1,295 @@
+"""From nothing to a report by the commands alone, as a new user types them, on the smallest study that goes through."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from test_records import assert_same
+
+import lassovae
+from lassovae import InputError
+from lassovae._cli import main
+from lassovae._cli._study import open_study
+from lassovae.data import read_study, simulate_study
+from lassovae.data._truth import load_truth, save_truth
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZE = [
+    "--num-runs",
+    "4",
+    "--frames",
+    "40",
+    "--frame-shape",
+    "32",
+    "32",
+    "--num-cells",
+    "4",
+    "--block-size",
+    "1",
+]
+
+
+def said(capsys):
+    """The lines on the standard output; nothing may be on the standard error of who looks at a pipe."""
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out.splitlines()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A simulated study in demo/, trained and analysed in run/, all of it by the command line."""
+    place = tmp_path_factory.mktemp("user")
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        assert main(["simulate", "--out", "demo", "--preset", "smoke", "--seed", "5", *SIZE]) == 0
+        fit = [
+            "fit",
+            "demo/study.csv",
+            "--out",
+            "run",
+            "--preset",
+            "smoke",
+            "--model",
+            "block_mean",
+            "--window",
+            "16",
+        ]
+        assert main(fit) == 0
+        assert main(["analyse", "run"]) == 0
+    finally:
+        os.chdir(before)
+    return place
+
+
+@pytest.fixture
+def there(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_simulate_writes_what_the_library_simulates(there, tmp_path, capsys):
+    wanted = simulate_study(5, num_runs=4, frames=40, frame_shape=(32, 32), num_cells=4, block_size=1)
+    study = open_study(Path("demo/study.csv"))
+    for run, same in zip(study, wanted, strict=True):
+        np.testing.assert_array_equal(run.recording[:], same.recording[:])
+        assert (run.condition, run.block) == (same.condition, same.block)
+        assert run.recording.frame_rate_hz == 10
+    assert_same(wanted.truth, study.truth)
+    assert (
+        main(
+            [
+                "simulate",
+                "--out",
+                str(tmp_path / "new"),
+                "--preset",
+                "smoke",
+                *SIZE,
+                "--frames",
+                "20",
+                "30",
+                "--json",
+            ]
+        )
+        == 0
+    )
+    (line,) = said(capsys)
+    found = json.loads(line)
+    assert found["study"] == str(tmp_path / "new" / "study.csv")
+    assert all(20 <= n <= 30 for n in found["frames"])
+
+
+def test_simulate_never_overwrites(there, capsys):
+    files = {p: p.read_bytes() for p in Path("demo").iterdir()}
+    assert main(["simulate", "--out", "demo", *SIZE]) == 2
+    assert (
+        "demo already holds a simulation (truth.npz): choose another output folder" in capsys.readouterr().err
+    )
+    Path("demo/truth.npz").rename("kept.npz")
+    assert main(["simulate", "--out", "demo", *SIZE]) == 2
+    assert "is not overwritten" in capsys.readouterr().err
+    Path("kept.npz").rename("demo/truth.npz")
+    assert files == {p: p.read_bytes() for p in Path("demo").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ["--frames", "1", "2", "3"],
+            "--frames takes one number, or the shortest and the longest run, not 3",
+        ),
+        (["--contrast", "2"], "contrast=2.0 must lie in [0, 1]"),
+        (["--num-cells", "500"], "use fewer cells or larger frames"),
+        (["--conditions", "F", "F"], "all different"),
+        (["--seed", "-1"], "seed=-1"),
+    ],
+)
+def test_simulate_refuses_in_one_line(options, words, tmp_path, capsys):
+    assert main(["simulate", "--out", str(tmp_path / "x"), *SIZE, *options]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert words in err
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_saved_analysis_is_the_librarys(there):
+    study = open_study(Path("demo/study.csv"))
+    again = lassovae.analyse(lassovae.load("run"), study)
+    assert_same(again, lassovae.load_analysis("run"))
+    assert again.recovery_pooled is not None  # truth.npz was found
+
+
+def test_the_run_folder_has_everything(there):
+    assert {p.name for p in Path("run").iterdir()} >= {
+        *("config.json", "provenance.json", "study.json", "log.txt"),
+        *("analysis.json", "analysis.npz", "results.npz", "tables"),
+    }
+    log = Path("run/log.txt").read_text().splitlines()
+    assert [line[19:].split(maxsplit=1)[1] for line in log if "lassovae " in line][:2] == [
+        "lassovae fit demo/study.csv --out run",
+        "lassovae analyse run",
+    ]
+    assert any("The recordings are those of the training." in line for line in log)
+
+
+def test_analyse_prints_findings_or_one_object(there, capsys):
+    assert main(["analyse", "run"]) == 0
+    lines = said(capsys)
+    analysis = lassovae.load_analysis("run")
+    assert lines[0].startswith("Do the conditions differ? ")
+    assert analysis.design in lines
+    assert any(line.startswith("Of the simulation's truth") for line in lines)
+    assert lines[-1] == "Next: lassovae report run"
+    assert main(["analyse", "run", "--json"]) == 0
+    (line,) = said(capsys)
+    found = json.loads(line)
+    assert found["pvalue"] == analysis.condition_test.place.pvalue
+    assert found["recovery"]["edges_a"] == pytest.approx(analysis.recovery_pooled.edges_a, nan_ok=True)
+    assert (found["runs_unlike_training"], found["conditions"]) == ([], {"F": 2, "N": 2})
+
+
+def test_report_takes_the_analysis_or_makes_it(there, capsys, monkeypatch):
+    assert main(["report", "run"]) == 0
+    assert said(capsys) == ["Report in run/report.html: open it in a browser."]
+    page = Path("run/report.html").read_text()
+    assert lassovae.load_analysis("run").design.split(" can be")[0] in page
+    Path("run/analysis.json").unlink()
+    assert main(["report", "run", "--json"]) == 0
+    (line,) = said(capsys)
+    assert json.loads(line) == {"report": "run/report.html", "analysed_first": "There is no analysis yet"}
+    tree = json.loads(Path("run/analysis.json").read_text())
+    tree["origin"]["model"] = "another"
+    Path("run/analysis.json").write_text(json.dumps(tree))
+    assert main(["report", "run"]) == 0
+    assert said(capsys)[0] == "The analysis there is of another training: analysed first."
+
+
+def test_a_study_that_moved_with_its_run_is_found(there, tmp_path, capsys):
+    for name in ("demo", "run"):
+        shutil.copytree(name, tmp_path / "new" / name)
+    old = (tmp_path / "new" / "run" / "study.json").read_text()
+    (tmp_path / "new" / "run" / "study.json").write_text(old.replace(str(there), "/nowhere"))
+    assert main(["report", str(tmp_path / "new" / "run")]) == 0
+
+
+def test_a_study_that_is_gone(there, tmp_path, capsys):
+    shutil.copytree("run", tmp_path / "run")
+    (tmp_path / "run" / "study.json").write_text(
+        json.dumps({"csv": "/nowhere/study.csv", "csv_from_here": "x.csv"})
+    )
+    for command in ("analyse", "report"):
+        assert main([command, str(tmp_path / "run")]) == 2
+        expected = f"name it: lassovae {command} {tmp_path / 'run'} STUDY.csv\n"
+        assert capsys.readouterr().err.endswith(expected)
+    (tmp_path / "run" / "study.json").unlink()
+    assert main(["analyse", str(tmp_path / "run")]) == 2
+    assert "was not trained by lassovae fit" in capsys.readouterr().err
+    (tmp_path / "run" / "study.json").write_text("{")
+    assert main(["analyse", str(tmp_path / "run")]) == 2
+    assert "study.json is not valid JSON" in capsys.readouterr().err
+
+
+def test_other_recordings_are_told_from_those_of_the_training(there, tmp_path, capsys):
+    for name in ("demo", "run"):
+        shutil.copytree(name, tmp_path / name)
+    file = tmp_path / "demo" / "run_02.tif"
+    pixels = tifffile.imread(file)
+    pixels[7, 3, 2] += 1
+    tifffile.imwrite(file, pixels, photometric="minisblack", metadata={"axes": "TYX"})
+    assert main(["analyse", str(tmp_path / "run")]) == 2
+    line = capsys.readouterr().err
+    assert "the pixels of run run_02 are not those that" in line
+    assert "log.txt" not in line
+    assert (tmp_path / "run" / "log.txt").read_text().splitlines()[-1].count("run_02") == 1
+    assert main(["analyse", str(tmp_path / "run"), str(tmp_path / "demo" / "study.csv"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["runs_unlike_training"] == ["run_02"]
+    assert "did not see run run_02" in err
+
+
+@pytest.mark.parametrize("command", ["analyse", "report"])
+def test_folders_that_are_no_runs(command, tmp_path, capsys):
+    assert main([command, str(tmp_path / "nothing")]) == 2
+    assert "no such folder; give the folder that lassovae fit --out made" in capsys.readouterr().err
+    assert main([command, str(tmp_path)]) == 2
+    assert "not a run folder: it has no config.json" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_truth_survives_a_study_with_fewer_runs_and_is_refused_by_another(there, tmp_path, caplog):
+    shutil.copytree("demo", tmp_path / "demo")
+    table = tmp_path / "demo" / "study.csv"
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([header, rows[2], rows[0]]))
+    fewer, whole = open_study(table), open_study(Path("demo/study.csv"))
+    assert_same(fewer.truth.traces, (whole.truth.traces[2], whole.truth.traces[0]))
+    (tmp_path / "demo" / "run_00.tif").rename(tmp_path / "demo" / "mine.tif")
+    table.write_text("\n".join([header, rows[2], rows[0].replace("run_00", "mine")]))
+    assert open_study(table).truth is None
+    assert "mine is not in it" in caplog.text
+    (tmp_path / "demo" / "truth.npz").write_text("no")
+    with pytest.raises(InputError, match=r"truth\.npz: not the truth of a simulation"):
+        open_study(table)
+
+
+def test_truth_is_not_overwritten(tmp_path):
+    truth = simulate_study(1, num_runs=2, frames=4, frame_shape=(32, 32), num_cells=3).truth
+    save_truth(truth, ["a", "b"], tmp_path / "truth.npz")
+    back, names = load_truth(tmp_path / "truth.npz")
+    assert names == ("a", "b")
+    assert_same(truth, back)
+    with pytest.raises(InputError, match="not overwritten"):
+        save_truth(truth, ["a", "b"], tmp_path / "truth.npz")
+    with pytest.raises(InputError, match="1 names for 2 runs"):
+        save_truth(truth, ["a"], tmp_path / "other.npz")
+    with pytest.raises(InputError, match="no such file"):
+        load_truth(tmp_path / "other.npz")
+
+
+def test_a_pipe_gets_results_alone_and_verbose_speaks(there):
+    for verbose, spoken in (([], False), (["--verbose"], True)):
+        done = subprocess.run(
+            [sys.executable, "-m", "lassovae", "report", "run", *verbose],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith("Report in run/report.html: open it in a browser.\n")
+        assert ("Taking the analysis that is saved there.\n" in done.stderr) is spoken
+        assert "INFO" not in done.stderr
+        if not spoken:
+            assert done.stderr == ""
+
+
+def test_read_study_needs_no_truth(there):
+    assert read_study("demo/study.csv").truth is None
