@@ -3,6 +3,8 @@
 #   make demo    a simulated study, trained, tested and drawn; says where the results are
 #   make test    the whole test suite
 #
+# `make docs` builds the documentation's pages, which need no network to be read.
+#
 # Everything is installed into .venv, once; a later call reinstalls only when pyproject.toml, the version, the
 # Python or the place of this folder has changed. Choose the Python with `make demo PYTHON=python3.12`.
 
@@ -28,7 +30,7 @@ fresh_folder = out="$(1)"; n=1; while [ -e "$$out" ]; do n=$$((n + 1)); out="$(1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test dev lint types doctest smoke clean FORCE
+.PHONY: help demo test dev lint types doctest smoke docs clean FORCE
 
 help:
 	@echo "make demo     run the example on a simulated study (DEMO_ARGS are passed on)"
@@ -38,6 +40,7 @@ help:
 	@echo "make types    mypy"
 	@echo "make doctest  the examples in the docstrings"
 	@echo "make smoke    the example with its smallest preset"
+	@echo "make docs     the documentation's pages, with their notebooks run, in docs/_build/html"
 	@echo "make clean    remove .venv, caches and build products; results/ stays"
 
 demo: $(VENV)/.installed-base
@@ -56,6 +59,12 @@ test: $(VENV)/.installed-test
 doctest: $(VENV)/.installed-test
 	@"$(PY)" -m pytest --doctest-modules lassovae
 
+# Notebooks are run as users run them, but compiled quickly, as the tests are. A warning of Sphinx is an error.
+docs: $(VENV)/.installed-docs
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" XLA_FLAGS="$${XLA_FLAGS:-$$($(PY) tests/compile_flags.py)}" \
+	JAX_PLATFORMS="$${JAX_PLATFORMS:-cpu}" MPLBACKEND=Agg \
+	"$(PY)" -m sphinx -W --keep-going -q docs docs/_build/html && echo "The pages are in docs/_build/html (open index.html)."
+
 dev: $(VENV)/.installed-dev
 
 lint: $(VENV)/.installed-dev
@@ -66,7 +75,7 @@ types: $(VENV)/.installed-dev
 	@"$(PY)" -m mypy
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .jax_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .jax_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An installation with an extra holds the smaller ones, so it stamps them too.
@@ -80,10 +89,15 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.made
 	@$(PIP_INSTALL) ".[test]"
 	@touch $(VENV)/.installed-base "$@"
 
+$(VENV)/.installed-docs: pyproject.toml $(VENV)/.made
+	@echo "Installing lassovae and what its documentation needs into $(VENV); the first time this takes a few minutes."
+	@$(PIP_INSTALL) ".[docs]"
+	@touch $(VENV)/.installed-base "$@"
+
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.made
 	@echo "Installing lassovae and its contributors' tools into $(VENV); the first time this takes a few minutes."
 	@$(PIP_INSTALL) ".[dev]"
-	@touch $(VENV)/.installed-base $(VENV)/.installed-test "$@"
+	@touch $(VENV)/.installed-base $(VENV)/.installed-test $(VENV)/.installed-docs "$@"
 
 # Looked at on every call, rewritten only when what it says has changed: then the installations above are stale.
 $(VENV)/.made: FORCE

@@ -35,7 +35,7 @@ class RankSumResult:
 
     @property
     def superiority(self) -> float:
-        """Chance that a pair across exceeds a pair within (ties count half): 0.5 is no difference."""
+        """Chance that a pair across exceeds a pair within (ties count half); 0.5 is no difference."""
         return self.statistic / (self.num_across * self.num_within)
 
 
