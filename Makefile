@@ -11,6 +11,7 @@
 PYTHON ?= python3
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+DOCS_ARGS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -40,7 +41,7 @@ help:
 	@echo "make types    mypy"
 	@echo "make doctest  the examples in the docstrings"
 	@echo "make smoke    the example with its smallest preset"
-	@echo "make docs     the documentation's pages, with their notebooks run, in docs/_build/html"
+	@echo "make docs     the documentation's pages, with their notebooks run, in docs/_build/html (DOCS_ARGS are passed on)"
 	@echo "make clean    remove .venv, caches and build products; results/ stays"
 
 demo: $(VENV)/.installed-base
@@ -60,10 +61,11 @@ doctest: $(VENV)/.installed-test
 	@"$(PY)" -m pytest --doctest-modules lassovae
 
 # Notebooks are run as users run them, but compiled quickly, as the tests are. A warning of Sphinx is an error.
+# Without the notebooks: make docs DOCS_ARGS="-D nb_execution_mode=off"
 docs: $(VENV)/.installed-docs
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" XLA_FLAGS="$${XLA_FLAGS:-$$($(PY) tests/compile_flags.py)}" \
 	JAX_PLATFORMS="$${JAX_PLATFORMS:-cpu}" MPLBACKEND=Agg \
-	"$(PY)" -m sphinx -W --keep-going -q docs docs/_build/html && echo "The pages are in docs/_build/html (open index.html)."
+	"$(PY)" -m sphinx -W --keep-going -q $(DOCS_ARGS) docs docs/_build/html && echo "The pages are in docs/_build/html (open index.html)."
 
 dev: $(VENV)/.installed-dev
 

@@ -157,9 +157,12 @@ def _signature(
 
 
 def _resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
-    place = places().get(node.get("reftarget", ""))
-    if node.get("refdomain") != "py" or place is None:
+    target = node.get("reftarget", "")
+    if node.get("refdomain") != "py":
         return None
+    place = places().get(target)
+    if place is None:  # a private type in a signature is shown by its name alone
+        return contnode if target.startswith(f"{PACKAGE}.") and "._" in target else None
     domain = env.domains.python_domain
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", place, node, contnode)
 
