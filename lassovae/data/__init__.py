@@ -11,10 +11,12 @@ from lassovae.data._study import Run, Study
 from lassovae.data._study_files import read_design, read_study, write_study
 from lassovae.data._tiff import TiffFolderRecording, TiffRecording
 from lassovae.data._truth import Truth
+from lassovae.data._vendor import ExtractorRecording
 from lassovae.data._windows import epoch_order, num_windows, windows
 
 __all__ = [
     "ArrayRecording",
+    "ExtractorRecording",
     "Frames",
     "Prepared",
     "Recording",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lassovae._errors import InputError
-from lassovae.data import _hdf5, _nwb, _tiff
+from lassovae.data import _hdf5, _nwb, _tiff, _vendor, _video
 from lassovae.data._choice import Choice
 from lassovae.data._files import kind_of
 from lassovae.data._numpy_files import open_npy, open_npz
@@ -20,7 +20,9 @@ RAW_SUFFIXES = (".bin", ".raw", ".dat")
 SUPPORTED = (
     f"TIFF, BigTIFF, ImageJ, OME and ScanImage ({', '.join(_tiff.SUFFIXES)}), folders of one-frame TIFF files, HDF5 "
     f"({', '.join(_hdf5.SUFFIXES)}), NWB (.nwb), NumPy (.npy, .npz), suite2p "
-    f"and other raw frames ({', '.join(RAW_SUFFIXES)}), Zarr folders (lassovae[zarr])"
+    f"and other raw frames ({', '.join(RAW_SUFFIXES)}), Zarr folders (lassovae[zarr]), video "
+    f"({', '.join(_video.SUFFIXES)}; lassovae[video]), Scanbox, "
+    f"Femtonics and Inscopix ({', '.join(_vendor.SUFFIXES)}) and Bruker folders (lassovae[vendor])"
 )
 
 
@@ -36,6 +38,8 @@ def _open_folder(path: Path, choice: Choice) -> Recording:
         return open_raw(movie, choice)
     if is_zarr(path):
         return open_zarr(path, choice)
+    if _vendor.is_bruker(path):
+        return _vendor.open_vendor(path, choice)
     choice.refuse(
         str(path), "a folder of one-frame TIFF files", "channel", "plane", "dataset", "shape", "dtype"
     )
@@ -47,6 +51,8 @@ def _open_file(path: Path, choice: Choice) -> Recording:
     suffix, kind = path.suffix.lower(), kind_of(path)
     if suffix in RAW_SUFFIXES and choice.shape is not None:
         return open_raw(path, choice)  # raw pixels may begin like anything
+    if suffix in _vendor.SUFFIXES:
+        return _vendor.open_vendor(path, choice)
     if kind == "hdf5" or (kind is None and suffix in (*_hdf5.SUFFIXES, ".nwb")):
         return _nwb.open_nwb(path, choice) if _nwb.is_nwb(path) else _hdf5.open_hdf5(path, choice)
     if kind == "npy" or (kind is None and suffix == ".npy"):
@@ -56,6 +62,8 @@ def _open_file(path: Path, choice: Choice) -> Recording:
     if kind == "tiff" or (kind is None and suffix in _tiff.SUFFIXES):
         choice.refuse(str(path), "a TIFF file", "dataset", "shape", "dtype")
         return TiffRecording(path, channel=choice.channel, plane=choice.plane)
+    if kind == "video" or (kind is None and suffix in _video.SUFFIXES):
+        return _video.open_video(path, choice)
     if suffix in RAW_SUFFIXES:
         return open_raw(path, choice)
     raise InputError(f"{path}: files of kind {suffix!r} cannot be read; supported are {SUPPORTED}")
@@ -80,7 +88,7 @@ def open_recording(
         path: a file; or a folder of Zarr or suite2p, or of one-frame TIFF files, taken in natural order.
         frame_rate_hz: frames per second, above 0, instead of what the file says; None takes that, if there is any.
         pixel_size_um: (height, width) of a pixel in micrometres, or one number, likewise.
-        channel: which of several channels, from 0.
+        channel: which of several channels, from 0; of a colour video 0 is red, 1 green, 2 blue.
         plane: which of several imaging planes, from 0.
         dataset: which array or series of a file that holds several, by its name.
         shape: (height, width) of a frame, for raw files that do not say it.

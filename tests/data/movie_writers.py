@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import h5py
@@ -178,4 +179,21 @@ def zarr_array(path: Path, movie: np.ndarray, zarr_format: int, **options) -> Pa
     options = {"chunks": (7, 16, 32)} | options
     group.create_array("movie", data=movie, attributes={"fps": RATE, "pixel_size_um": 1.5}, **options)
     group.create_array("times", data=np.arange(len(movie)) / RATE)
+    return path
+
+
+def video(path: Path, movie: np.ndarray, codec: str = "ffv1", layout: str | None = None, **options) -> Path:
+    """Frames (time, height, width) of 8 or 16 bits, or (time, height, width, 3) colours."""
+    import av
+
+    given = "rgb24" if movie.ndim == 4 else "gray" if movie.dtype == np.uint8 else "gray16le"
+    with av.open(path, "w") as container:
+        stream = container.add_stream(
+            codec, rate=Fraction(RATE), options={k: str(v) for k, v in options.items()}
+        )
+        stream.height, stream.width, stream.pix_fmt = *movie.shape[1:3], layout or given
+        for frame in movie:
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=given)
+            container.mux(stream.encode(picture.reformat(format=stream.pix_fmt)))
+        container.mux(stream.encode())
     return path

@@ -1,0 +1,199 @@
+"""Movies in AVI, MP4 and Matroska, decoded by FFmpeg (PyAV): exact seeks, stored grey values, no colour by mistake."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lassovae._errors import InputError
+from lassovae.data._choice import LARGEST_EXPANSION, Choice, chosen, missing_extra, positive
+from lassovae.data._files import require_file
+from lassovae.data._recording import Recording, check_movie
+from lassovae.data._video_pixels import pixels_of
+
+SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv")
+EVERY_FRAME_ALONE = frozenset(
+    {"rawvideo", "mjpeg", "huffyuv", "ffvhuff", "png", "jpeg2000", "dvvideo", "utvideo"}
+)
+
+
+def _av(path: Path) -> Any:
+    try:
+        import av
+    except ImportError:
+        raise missing_extra(path, "reading video", "video") from None
+    return av
+
+
+def _frame_times(path: Path, container: Any, stream: Any, size: int) -> tuple[list[int], list[int], int]:
+    """Times of all frames and of those a decoder can begin at, in the stream's ticks, and bytes of the largest packet.
+
+    The index of the file says it where every frame stands alone; else all packets are read, and none is decoded.
+    """
+    index = list(stream.index_entries)
+    if stream.codec_context.name in EVERY_FRAME_ALONE and 0 < len(index) == stream.frames:
+        if any(entry.pos + entry.size > size for entry in index):
+            whole = sum(entry.pos + entry.size <= size for entry in index)
+            raise _cut_short(path, whole, len(index))
+        times = [int(entry.timestamp) for entry in index]
+        return times, times, max(int(entry.size) for entry in index)
+    times, keys, largest = [], [], 0
+    for packet in container.demux(stream):
+        if packet.size == 0:
+            continue
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is None or packet.is_corrupt:
+            raise _cut_short(path, len(times), stream.frames)
+        times.append(int(time))
+        largest = max(largest, packet.size)
+        if packet.is_keyframe:
+            keys.append(int(time))
+    return sorted(times), sorted(keys), largest
+
+
+def _cut_short(path: Path, present: int, declared: int) -> InputError:
+    total = str(declared) if declared else "an unknown number"
+    return InputError(
+        f"{path}: the video is cut short or damaged: {present} complete frames of {total} declared; copy "
+        "or export it again"
+    )
+
+
+class VideoRecording(Recording):
+    """A movie in a video file: grey values as they are stored, or one channel of a colour video.
+
+    Opening reads the times of all frames and decodes the first and the last. Frames are decoded from the last frame in
+    front of them that stands alone; reading on from where the last call ended costs nothing extra.
+
+    Args:
+        path: the file.
+        channel: 0 red, 1 green or 2 blue of a colour video; None for a grey one.
+
+    Raises:
+        InputError: no video, cut short, colour and no channel chosen, or PyAV is not installed.
+    """
+
+    def __init__(self, path: Path, *, channel: int | None = None) -> None:
+        self.name, self._path = str(path), path
+        self._lock = threading.Lock()
+        self._container: Any = None
+        self._decoded: Iterator[Any] | None = None
+        self._next = -1
+        size = require_file(path)
+        av = _av(path)
+        try:
+            with av.open(str(path)) as container:
+                if len(container.streams.video) != 1:
+                    raise InputError(
+                        f"{path}: {len(container.streams.video)} video streams; save one in a file of its own"
+                    )
+                stream = container.streams.video[0]
+                declared, rate = int(stream.frames), positive(stream.average_rate)
+                if (
+                    not declared and container.duration and rate
+                ):  # Matroska says how long it is, in microseconds
+                    declared = round(container.duration * 1e-6 * rate)
+                self._times, self._keys, largest = _frame_times(path, container, stream, size)
+                width, height = int(stream.codec_context.width), int(stream.codec_context.height)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{path}: no video that FFmpeg reads, cut short or damaged ({type(error).__name__}: {error}); copy or "
+                "export it again"
+            ) from error
+        if not self._times or not self._keys or len(self._times) < declared:
+            raise _cut_short(path, len(self._times), declared)
+        if len(set(self._times)) < len(self._times):
+            raise InputError(
+                f"{path}: two frames have the same time; export the video again at a constant frame rate"
+            )
+        if height * width > largest * LARGEST_EXPANSION:
+            raise InputError(
+                f"{path}: {largest} bytes for {height} x {width} pixels; the header is damaged: copy it again"
+            )
+        self.shape, self.frame_rate_hz = (len(self._times), height, width), rate
+        self._pixels = pixels_of(self.name, self._frame(0))
+        self._channel: int | None = None
+        if self._pixels.is_colour:
+            self._channel = chosen(self.name, "channel", 3, channel)
+        else:
+            chosen(self.name, "channel", 1, channel)
+        self.dtype = self._pixels.dtype
+        check_movie(self.name, self.shape, self.dtype)
+        self._frame(len(self._times) - 1)
+
+    def close(self) -> None:
+        """Let go of the file; it is opened again when frames are read."""
+        if self._container is not None:
+            self._container.close()
+        self._container, self._decoded, self._next = None, None, -1
+
+    def _begin(self, frame: int, from_the_start: bool) -> None:
+        """Make the decoder ready to give the frame, after others that are dropped."""
+        self.close()
+        self._container = _av(self._path).open(str(self._path))
+        stream = self._container.streams.video[0]
+        key = self._keys[max(0, bisect.bisect_right(self._keys, self._times[frame]) - 1)]
+        if not from_the_start:
+            self._container.seek(key, stream=stream, backward=True)
+        self._decoded = self._container.decode(stream)
+
+    def _frame(self, frame: int) -> Any:
+        """A decoded frame, by its time."""
+        wanted = self._times[frame]
+        try:
+            for from_the_start in (False, True):
+                if self._decoded is None or frame != self._next or from_the_start:
+                    self._begin(frame, from_the_start)
+                for found in self._decoded or ():
+                    time = found.pts if found.pts is not None else found.dts
+                    if time == wanted:
+                        self._next = frame + 1
+                        if (found.height, found.width) != self.frame_shape:
+                            raise InputError(
+                                f"{self.name}: frame {frame} has another size; the video is damaged"
+                            )
+                        if found.is_corrupt:
+                            raise InputError(
+                                f"{self.name}: frame {frame} is damaged; copy or export the video again"
+                            )
+                        return found
+                    if time is None or time > wanted:
+                        break
+        except InputError:
+            raise
+        except Exception as error:
+            self.close()
+            raise InputError(
+                f"{self.name}: frame {frame} cannot be decoded ({type(error).__name__}); the video is cut short or "
+                "damaged: copy or export it again"
+            ) from error
+        self.close()
+        raise InputError(
+            f"{self.name}: frame {frame} is missing; the video is cut short or damaged: copy it again"
+        )
+
+    def _read(self, frames: range) -> np.ndarray:
+        out = np.empty((len(frames), *self.frame_shape), self.dtype)
+        ordered = range(len(frames)) if frames.step > 0 else range(len(frames) - 1, -1, -1)
+        with self._lock:
+            for position in ordered:
+                found = self._frame(frames[position])
+                out[position] = self._pixels.read(self.name, found, self._channel)
+        return out
+
+
+def open_video(path: Path, choice: Choice) -> Recording:
+    """Open a video file.
+
+    Raises:
+        InputError: as `VideoRecording`.
+    """
+    choice.refuse(str(path), "a video", "plane", "dataset", "shape", "dtype")
+    return VideoRecording(path, channel=choice.channel)
