@@ -66,7 +66,11 @@ def run_points(
             color="0.3",
             fontsize=6.5,
         )
-    ax.set_xticks(range(len(columns)), [mode_name(name) for name in values])
+    names = [mode_name(name) for name in values]
+    crowded = sum(map(len, names)) > 40 or len(names) > 5  # of half a page's width: their names would touch
+    ax.set_xticks(
+        range(len(columns)), names, rotation=30 if crowded else 0, ha="right" if crowded else "center"
+    )
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(bottom=0)
     power = f"$10^{{{exponent}}}$" if exponent else ""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from lassovae._errors import InputError
 from lassovae.plots._checks import as_image, robust_limits
 from lassovae.plots._image import color_bar, draw_outlines, image, scale_bar
-from lassovae.plots._style import PAGE_INCHES, SEQUENTIAL_MAP, mode_name, styled, use_figure
+from lassovae.plots._style import PAGE_INCHES, SEQUENTIAL_MAP, mode_name, short_name, styled, use_figure
 
 
 @styled
@@ -47,6 +47,7 @@ def contribution_figure(
     pairs = {name: (as_image(a, f"maps[{name!r}][0]"), b) for name, (a, b) in maps.items()}
     shape = next(iter(pairs.values()))[0].shape
     panel = (PAGE_INCHES - 1.5) / 3
+    named = [short_name(condition, 12) for condition in conditions]
     figure = use_figure(figure, PAGE_INCHES, len(pairs) * (panel * shape[0] / shape[1] + 0.32))
     axes = figure.subplots(len(pairs), 3, squeeze=False)
     letters = iter(ascii_lowercase * len(pairs))
@@ -54,14 +55,14 @@ def contribution_figure(
         first = as_image(first, f"maps[{name!r}][0]", shape)
         second = as_image(other, f"maps[{name!r}][1]", shape)
         limits = robust_limits(first, second)
-        for ax, condition, values in zip(row[:2], conditions, (first, second), strict=True):
+        for ax, condition, values in zip(row[:2], named, (first, second), strict=True):
             title = f"{mode_name(name)}, {condition}"
             image(ax, values, title=title, letter=next(letters), limits=limits, cmap=SEQUENTIAL_MAP)
         color_bar(row[1].images[0], row[1], label)
         image(
             row[2],
             first - second,
-            title=f"{mode_name(name)}, {conditions[0]} − {conditions[1]}",
+            title=f"{mode_name(name)}, {named[0]} − {named[1]}",
             letter=next(letters),
             symmetric=True,
             colorbar_label="ΔΩ (intensity)",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import ArrayLike
 
 from lassovae.plots._checks import as_image, symmetric_limit
 from lassovae.plots._image import draw_outlines, image
 from lassovae.plots._network import influence_network
-from lassovae.plots._style import PAGE_INCHES, SEQUENTIAL_MAP, styled, use_figure
+from lassovae.plots._style import PAGE_INCHES, SEQUENTIAL_MAP, short_name, styled, use_figure
 
 
 @styled
@@ -54,7 +55,8 @@ def differences_figure(
     figure = use_figure(figure, PAGE_INCHES, 2 * (panel * first.shape[0] / first.shape[1] + 0.42))
     axes = figure.subplots(2, 2)
     limit = symmetric_limit(first)
-    named = f"{conditions[0]} − {conditions[1]}"
+    a, b = (short_name(condition, 12) for condition in conditions)
+    named = f"{a} − {b}"
     label = "ΔΩ (intensity)"
     for ax, values, title, letter in (
         (axes[0, 0], first, f"{named}, mean over blocks", "a"),
@@ -80,6 +82,8 @@ def differences_figure(
         cmap=SEQUENTIAL_MAP,
         colorbar_label=label,
     )
+    if not kept.any():
+        _say(axes[1, 0], "no pixel is significant")
     matrix = as_image(edges, "edges")
     influence_network(
         axes[1, 1],
@@ -87,9 +91,26 @@ def differences_figure(
         latent_shape,
         mean_frame,
         num_edges=60,
-        signs=(f"more positive in {conditions[0]}", f"in {conditions[1]}"),
+        signs=(f"more positive in {a}", f"more positive in {b}"),
         title=f"Edges that differ ({int((matrix != 0).sum())})",
         letter="d",
         pixel_size_um=pixel_size_um,
     )
+    if not matrix.any():
+        _say(axes[1, 1], "no edge is significant")
+        axes[1, 1].get_legend().remove()  # of signs that no arrow has
     return figure
+
+
+def _say(ax: Axes, words: str) -> None:
+    """Words in the middle of a panel that would else look as if its drawing had failed."""
+    ax.text(
+        0.5,
+        0.5,
+        words,
+        transform=ax.transAxes,
+        ha="center",
+        va="center",
+        fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "0.6", "linewidth": 0.5, "boxstyle": "round,pad=0.5"},
+    )

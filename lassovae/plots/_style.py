@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import findfont, get_font
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -140,7 +141,24 @@ def mode_color(name: str, index: int) -> str:
 
 def mode_name(name: str) -> str:
     """A mode as words."""
-    return MODE_NAMES.get(name, name)
+    return short_name(MODE_NAMES.get(name, name))
+
+
+def short_name(name: object, longest: int = 24) -> str:
+    """A name that somebody else chose, fit to be drawn: no formula, no sign the font lacks, and not too long.
+
+    Args:
+        name: of a run, a condition, a model.
+        longest: characters; of a longer one the middle is left out, since names often differ at their ends.
+    """
+    font = get_font(findfont("DejaVu Sans"))
+    text = "".join(
+        c if c == " " or (c.isprintable() and font.get_char_index(ord(c))) else "□" for c in str(name)
+    )
+    if len(text) > longest:
+        tail = longest // 2 - 1
+        text = f"{text[: longest - tail - 1]}…{text[-tail:]}"
+    return text.replace("$", r"\$")  # two of them would begin a formula
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 160) -> Path:

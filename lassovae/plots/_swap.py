@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from lassovae._errors import InputError
 from lassovae.plots._checks import as_array
 from lassovae.plots._image import color_bar
-from lassovae.plots._style import panel_title, styled
+from lassovae.plots._style import panel_title, short_name, styled
 
 
 @styled
@@ -71,7 +71,7 @@ def swap_matrix(
         ax.axhline(edge - 0.5, color="white", linewidth=1.0)
         ax.axvline(edge - 0.5, color="white", linewidth=1.0)
     centres = [(a + b - 1) / 2 for a, b in itertools.pairwise(starts)]
-    groups = [names[a] for a in starts[:-1]]
+    groups = [short_name(names[a], 14) for a in starts[:-1]]
     ax.set_xticks(centres, groups)
     ax.set_yticks(centres, groups)
     ax.tick_params(length=0)

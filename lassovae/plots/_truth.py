@@ -10,7 +10,15 @@ from numpy.typing import ArrayLike
 from lassovae._errors import InputError
 from lassovae.plots._checks import as_array, as_coef, as_image
 from lassovae.plots._image import color_bar, draw_outlines, image
-from lassovae.plots._style import COLORS, DIVERGING_MAP, PAGE_INCHES, panel_title, styled, use_figure
+from lassovae.plots._style import (
+    COLORS,
+    DIVERGING_MAP,
+    PAGE_INCHES,
+    panel_title,
+    short_name,
+    styled,
+    use_figure,
+)
 
 
 @styled
@@ -82,7 +90,7 @@ def truth_figure(
         panel.set_ylabel("target cell")
         for spine in panel.spines.values():
             spine.set_visible(True)
-        panel_title(panel, f"True coupling, {condition}", letter)
+        panel_title(panel, f"True coupling, {short_name(condition, 12)}", letter)
     color_bar(panels[1].images[0], panels[1], "coupling, sum over lags")
     _draw_traces(figure.add_subplot(grid[1, :]), values, mask, num_traces, frame_rate_hz)
     return figure

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import logging
-import os
 from pathlib import Path
-from typing import Any
 
 import jax
-import numpy as np
 
 from lassovae._analysis import Analysis, analyse
 from lassovae._config import Config
@@ -19,39 +15,12 @@ from lassovae._memory import plan_memory
 from lassovae._model import Model
 from lassovae._presets import Preset
 from lassovae.data import Study, frame_shape_after, prepare
-from lassovae.report._figures import MAIN, draw_all
-from lassovae.report._page import write_page
-from lassovae.report._tables import all_tables, write_tables
+from lassovae.report._results import PAPERS as MAIN
+from lassovae.report._results import write_results
+from lassovae.report._write import write_report
 from lassovae.training import claim, fit, settings
 
 logger = logging.getLogger("lassovae")
-
-
-def _arrays(name: str, analysis: Analysis) -> dict[str, np.ndarray]:
-    """What results.npz keeps of one model, under names that start with the model's."""
-    kept: dict[str, Any] = {
-        "coef": analysis.fit.coef,
-        "scale": analysis.fit.scale,
-        "mean": analysis.fit.mean,
-        "influence": analysis.influences,
-        "maps": analysis.maps,
-        "swap_errors": analysis.delta,
-        "gain": np.asarray(analysis.gain),
-    }
-    kept |= {f"latents/{run}": z for run, z in zip(analysis.names, analysis.latents, strict=True)}
-    kept |= {f"pooled_coef/{condition}": fit.coef for condition, fit in analysis.pooled.items()}
-    kept |= {f"condition_map/{condition}": values for condition, values in analysis.condition_maps.items()}
-    if analysis.difference is not None:
-        kept["difference_map"] = analysis.difference
-    return {f"{name}/{key}": np.asarray(value) for key, value in kept.items()}
-
-
-def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, path)
 
 
 def _teachers(preset: Preset) -> dict[str, str]:
@@ -139,11 +108,6 @@ def compare(
         results[name] = (model, analyse(model, study, prepared=prepared))
         logger.info("%s: analysed", name)
     results = {name: results[name] for name in preset.models}  # the preset's order, in tables and figures
-    tables = all_tables(results)
-    write_tables(tables, folder / "tables")
-    captions = draw_all(results, study, prepared, preset.sweep, folder / "figures")
-    arrays = {k: v for name, (_, analysis) in results.items() for k, v in _arrays(name, analysis).items()}
-    _write_arrays(folder / "results.npz", arrays)
-    page = folder / "report.html"
-    write_page(page, results, tables, captions, folder / "figures", study_name=study.name, main=MAIN)
+    write_results(folder, results)
+    write_report(folder, results, study, prepared, main=MAIN, sweep=preset.sweep)
     return results

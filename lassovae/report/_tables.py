@@ -11,14 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from lassovae._analysis import Analysis
 from lassovae._errors import InputError
-from lassovae._model import Model
+from lassovae.report._types import Results
+from lassovae.stats import GroupDifference
 from lassovae.training import write_text
 
 Row = dict[str, Any]
-Results = Mapping[str, tuple[Model, Analysis]]
-
 
 # field of `Errors` -> column
 COLUMNS = {
@@ -124,6 +122,18 @@ def influence_tests(results: Results) -> list[Row]:
     ]
 
 
+def _compared(found: GroupDifference | None, index: int) -> Row:
+    """The columns on whether a feature differs between conditions; none where nothing was compared."""
+    if found is None:
+        return {}
+    return {
+        "difference": float(found.difference[index]),
+        "difference_se": float(found.standard_error[index]),
+        "pvalue": float(found.pvalue[index]),
+        "qvalue": float(found.qvalue[index]),
+    }
+
+
 def edges(results: Results) -> list[Row]:
     """Every selected edge of every model: where, how strong in each condition, how stable, and whether that differs.
 
@@ -145,11 +155,7 @@ def edges(results: Results) -> list[Row]:
             row["stability"] = "" if net.stability is None else float(net.stability[:, target, source].max())
             for c, (strength, error) in strengths.items():
                 row |= {f"strength_{c}": float(strength[i]), f"strength_{c}_se": float(error[i])}
-            if net.edges is not None:
-                row |= {"difference": float(net.edges.difference[i])}
-                row |= {"difference_se": float(net.edges.standard_error[i])}
-                row |= {"pvalue": float(net.edges.pvalue[i]), "qvalue": float(net.edges.qvalue[i])}
-            rows.append(row)
+            rows.append(row | _compared(net.edges, i))
     return rows
 
 
@@ -167,11 +173,7 @@ def nodes(results: Results) -> list[Row]:
         for node in range(net.influences.shape[1]):
             row: Row = {"model": name, "row": node // columns, "column": node % columns}
             row |= {f"outflow_{c}": float(values[node]) for c, values in means.items()}
-            if net.nodes is not None:
-                row |= {"difference": float(net.nodes.difference[node])}
-                row |= {"difference_se": float(net.nodes.standard_error[node])}
-                row |= {"pvalue": float(net.nodes.pvalue[node]), "qvalue": float(net.nodes.qvalue[node])}
-            rows.append(row)
+            rows.append(row | _compared(net.nodes, node))
     return rows
 
 

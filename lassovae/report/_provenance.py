@@ -1,0 +1,74 @@
+"""Where results come from: versions, device, seed, hashes of the recordings, and every setting."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lassovae._config import Config
+from lassovae.training import read_json
+
+UNKNOWN = "not recorded: this folder holds no provenance.json of a training"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the page tells of origins.
+
+    Attributes:
+        facts: (what, value), in order.
+        inputs: (run, sha256 of its pixels).
+        settings: (name, value, default, whether they differ).
+    """
+
+    facts: tuple[tuple[str, str], ...]
+    inputs: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str, str, bool], ...]
+
+
+def _flat(values: dict[str, Any], before: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{before}{name}.")
+        else:
+            found[before + name] = "not set" if value is None else str(value)
+    return found
+
+
+def provenance(folder: Path, config: Config) -> Provenance:
+    """What provenance.json of a folder tells, if it is there, and the settings of a model.
+
+    Args:
+        folder: of a run.
+        config: of the model that the page speaks for.
+    """
+    path = folder / "provenance.json"
+    facts = [("report written with", f"lassovae {version('lassovae')} on Python {platform.python_version()}")]
+    inputs: list[tuple[str, str]] = []
+    if path.is_file():
+        found = read_json(path)
+        facts += [
+            (name, str(found[key]))
+            for name, key in (
+                ("trained", "written"),
+                ("Python", "python"),
+                ("system", "system"),
+                ("device", "device"),
+                ("seed", "seed"),
+            )
+            if key in found
+        ]
+        facts += [(name, str(value)) for name, value in found.get("versions", {}).items()]
+        inputs = [(str(entry["run"]), str(entry["sha256"])) for entry in found.get("inputs", [])]
+    else:
+        facts += [("training", UNKNOWN), ("seed", str(config.seed))]
+    plain = _flat(Config().to_dict())
+    settings = tuple(
+        (name, value, plain.get(name, ""), value != plain.get(name, ""))
+        for name, value in _flat(config.to_dict()).items()
+    )
+    return Provenance(tuple(facts), tuple(inputs), settings)
