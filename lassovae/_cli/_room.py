@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lassovae import Analysis, Model
@@ -14,29 +14,25 @@ if TYPE_CHECKING:
 
 def write_results(folder: Path, results: Results) -> None:
     """tables/*.csv and results.npz."""
-    from lassovae.report import all_tables, write_tables
-    from lassovae.report._compare import _arrays, _write_arrays
+    from lassovae import report
 
-    write_tables(all_tables(results), folder / "tables")
-    arrays: dict[str, Any] = {}
-    for name, (_, analysis) in results.items():
-        arrays |= _arrays(name, analysis)
-    _write_arrays(folder / "results.npz", arrays)
+    report.write_results(folder, results)
 
 
 def write_report(folder: Path, results: Results, study: Study) -> None:
     """report.html and figures/."""
-    from lassovae.report import all_tables
-    from lassovae.report._page import write_page
+    from lassovae import report
+    from lassovae._memory import plan_memory
+    from lassovae.data import prepare
 
-    (folder / "figures").mkdir(exist_ok=True)
-    (main,) = results
-    write_page(
-        folder / "report.html",
-        results,
-        all_tables(results),
-        {},
-        folder / "figures",
-        study_name=study.name,
-        main=main,
+    model, _ = next(iter(results.values()))
+    config = model.config
+    prepared = prepare(
+        study,
+        config.preprocess,
+        scale=model.scale,
+        offset=model.offset,
+        mean_frame=model.mean_frame,
+        hold=plan_memory(study, config).holds_frames,
     )
+    report.write_report(folder, results, study, prepared)

@@ -157,7 +157,9 @@ class Study:
                 f"{', '.join(short)}; choose a smaller window or leave them out"
             )
         counts = Counter(self.labels)
-        for condition, count in counts.items() if len(counts) > 1 else ():  # nothing is compared with one condition
+        for condition, count in (
+            counts.items() if len(counts) > 1 else ()
+        ):  # nothing is compared with one condition
             if count < conditions_min_runs and (conditions is None or condition in conditions):
                 raise InputError(
                     f"{self.name}: condition {condition!r} has {count} of the {conditions_min_runs} runs that a "

@@ -25,7 +25,7 @@ def truth(scene: Scene) -> Drawn | None:
         known.coupling[second],
         known.traces[scene.run],
         conditions=(first, second),
-        frame_rate_hz=scene.rate,
+        frame_rate_hz=scene.study.runs[scene.run].recording.frame_rate_hz,
     )
     caption = "The simulation: cells, who drives whom in each condition, true calcium."
     traces = known.traces[scene.run]

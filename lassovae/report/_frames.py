@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from lassovae._model import Model, decode_run
 from lassovae.autoencoder import BLOCK, latent_shape
+from lassovae.data import Frames
 
 CHUNK = 64  # frames read at a time
 
 
-def brightest_frame(frames: Any, mean_frame: np.ndarray, first: int) -> int:
+def brightest_frame(frames: Frames, mean_frame: np.ndarray, first: int) -> int:
     """The frame at which something has been brightest for three frames: a transient that can be forecast.
 
     Args:
@@ -33,7 +32,7 @@ def brightest_frame(frames: Any, mean_frame: np.ndarray, first: int) -> int:
 
 def decoded(
     model: Model,
-    frames: Any,
+    frames: Frames,
     shown: np.ndarray,
     first: int,
     start: int,

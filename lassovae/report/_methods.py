@@ -22,6 +22,11 @@ SPOKEN = {  # settings of the preprocessing that have a clause of their own
     "scaling",
     "percentile",
     "mean_frame_floor",
+    "crop_at",
+    "bin_frames",
+    "bad_pixels",
+    "scan_lines",
+    "bleaching",
 }
 EXCHANGED = {"free": "single runs", "whole": "whole blocks of runs", "within": "runs within their block"}
 
@@ -71,8 +76,17 @@ def _data(study: Study, cited: Bibliography) -> str:
 
 def _preprocessing(pre: Preprocess, prepared: Prepared, cited: Bibliography) -> str:
     done = []
+    if pre.bad_pixels != "keep":
+        done.append("freed of blank, dead and saturated pixels, which took the value of the nearest good one")
+    if pre.scan_lines != "keep":
+        done.append("corrected for a shift of every other scan line")
     if pre.crop is not None:
-        done.append(f"cropped to the central {pre.crop[0]} x {pre.crop[1]} pixels")
+        where = (
+            "the central"
+            if pre.crop_at is None
+            else f"from row {pre.crop_at[0]}, column {pre.crop_at[1]} on to"
+        )
+        done.append(f"cropped to {where} {pre.crop[0]} x {pre.crop[1]} pixels")
     if pre.downscale > 1:
         how = "averaging blocks" if pre.downscale_method == "mean" else "keeping one pixel of each block"
         done.append(f"reduced {pre.downscale}-fold along each side by {how}")
@@ -80,6 +94,10 @@ def _preprocessing(pre: Preprocess, prepared: Prepared, cited: Bibliography) -> 
         done.append(
             f"moved rigidly onto the mean frame of the study by cross-correlation {cited.cite('guizar2008')}"
         )
+    if pre.bin_frames > 1:
+        done.append(f"averaged in time, {pre.bin_frames} successive frames into one")
+    if pre.bleaching != "keep":
+        done.append("divided by the slow course of each run's brightness")
     top = "largest pixel" if pre.scaling == "max" else f"{pre.percentile:g}th percentile of all pixels"
     clipped = "" if pre.scaling == "max" else ", values outside being clipped"
     done.append(

@@ -64,8 +64,13 @@ class Scene:
 
     @property
     def rate(self) -> float | None:
-        """Frames a second of the run that is shown."""
-        return self.study.runs[self.run].recording.frame_rate_hz
+        """Preprocessed frames a second of the run that is shown."""
+        return self.rate_of(self.run)
+
+    def rate_of(self, run: int) -> float | None:
+        """Preprocessed frames a second of a run; None where its recording does not tell."""
+        rate = self.study.runs[run].recording.frame_rate_hz
+        return None if rate is None else rate / self.model.config.preprocess.bin_frames
 
     @property
     def footprints(self) -> np.ndarray | None:

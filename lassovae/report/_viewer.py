@@ -109,7 +109,7 @@ def viewer(scene: Scene) -> Viewer:
         name: [] for name in ("run", "frame", "mean", "forecast_mean", "residual_rms")
     }
     for run, start, original, forecast in parts:
-        name, rate = analysis.names[run], scene.study.runs[run].recording.frame_rate_hz
+        name, rate = analysis.names[run], scene.rate_of(run)
         residual = original - forecast
         clips.append(
             {

@@ -258,7 +258,10 @@ def test_differences_figure(scene, tmp_path):
     assert len([patch for patch in network.patches if isinstance(patch, FancyArrowPatch)]) == 2
     assert network.texts[0].get_text() == "Edges that differ (2)"
     assert third.texts[0].get_text() == "A − B, false-discovery rate 0.1"
-    assert [text.get_text() for text in network.get_legend().get_texts()] == ["more positive in A", "in B"]
+    assert [text.get_text() for text in network.get_legend().get_texts()] == [
+        "more positive in A",
+        "more positive in B",
+    ]
     drawn(figure, tmp_path)
     with pytest.raises(InputError, match="thresholded"):
         plots.differences_figure(difference, difference, kept[1:], edges, GRID, scene["mean"])
