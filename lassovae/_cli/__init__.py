@@ -10,6 +10,7 @@ from typing import Protocol
 import tyro
 
 from lassovae._cli._analyse import Analyse
+from lassovae._cli._check import Check
 from lassovae._cli._design import Design
 from lassovae._cli._examples import EXAMPLES, EXITS, WALK
 from lassovae._cli._fit import Fit
@@ -44,6 +45,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Callable[..., Command]] = {
     "simulate": Simulate,
+    "check": Check,
     "fit": Fit,
     "analyse": Analyse,
     "report": Report,

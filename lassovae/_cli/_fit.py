@@ -6,21 +6,21 @@ import logging
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from lassovae._cli._output import Output, logged_to, print_json, print_lines, shown
-from lassovae._cli._settings import ConfigOptions, override
+from lassovae._cli._output import logged_to, print_json, print_lines, shown
+from lassovae._cli._settings import Chosen
 from lassovae._cli._study import open_study, remember_study
 
 logger = logging.getLogger("lassovae")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit(Output):
+class Fit(Chosen):
     """Train a model on a study and keep it in a run folder, which lassovae.load reads back.
 
     Settings come from the preset, adapted to the frames of the study; what is given here replaces them.
@@ -30,11 +30,6 @@ class Fit(Output):
     """CSV with the columns recording, condition and, if runs were recorded in blocks, block."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for the model; it must not hold another run."""
-    preset: Literal["paper", "quarter", "quick", "smoke"] = "quick"
-    """What settings to begin with: the paper's (at full or half the resolution), minutes on a laptop, or seconds."""
-    model: Literal["recommended", "end_to_end", "embedded", "sequential", "block_mean"] = "recommended"
-    """Which model of the preset: the one that finds most (soft regions of interest), or one of the paper's three modes
-    with its convolutional encoder, or local averages without any training."""
     resume: FlagCreatePairsOff[bool] = False
     """Go on in a folder where an earlier call was stopped; begin where there is nothing yet."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -51,7 +46,6 @@ class Fit(Output):
     """How many they are; 1 alone: compute alone, whatever SLURM says."""
     process_id: Annotated[int | None, arg(metavar="I", help_behavior_hint="(default: SLURM's)")] = None
     """Which one this is, from 0."""
-    settings: Annotated[ConfigOptions, arg(name="")] = field(default_factory=dict)
 
     def run(self) -> None:
         """Train.
@@ -62,11 +56,10 @@ class Fit(Output):
         """
         if self.device == "cpu":
             os.environ["JAX_PLATFORMS"] = "cpu"  # JAX reads it when it is imported, which is below
-        from lassovae._presets import preset
         from lassovae.data import frame_shape_after
 
         study = open_study(self.study)
-        config = override(preset(self.preset, study).models[self.model], self.settings)
+        config = self.chosen(study)
 
         import jax
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_type_hints
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_type_hints
 
 import tyro
+from tyro.conf import arg
 
+from lassovae._cli._config_file import read_settings_file
+from lassovae._cli._output import Output
 from lassovae._config import Config
+
+if TYPE_CHECKING:
+    from lassovae.data import Study
 
 _OPTION = tyro.conf.arg(help_behavior_hint="(default: the preset's)")
 
@@ -48,3 +56,40 @@ def override(base: Config, options: ConfigOptions) -> Config:
     if preprocess:
         changes["preprocess"] = dataclasses.replace(base.preprocess, **preprocess)
     return base.replace(**changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen(Output):
+    """Options that choose settings: a preset, a model of it, a file, and single ones; later ones win."""
+
+    preset: Literal["paper", "quarter", "quick", "smoke"] = "quick"
+    """What settings to begin with: the paper's (at full or half the resolution), minutes on a laptop, or seconds."""
+    model: Literal["recommended", "end_to_end", "embedded", "sequential", "block_mean"] = "recommended"
+    """Which model of the preset: the one that finds most (soft regions of interest), or one of the paper's three modes
+    with its convolutional encoder, or local averages without any training."""
+    config: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
+    """JSON or TOML file of settings, as the config.json of a run folder; what it names replaces the preset's, and what
+    is given here replaces that."""
+    settings: Annotated[ConfigOptions, arg(name="")] = field(default_factory=dict)
+
+    def chosen(self, study: Study) -> Config:
+        """The settings for a study.
+
+        Raises:
+            InputError: a file that cannot be read or names what is no setting, or a value out of its range.
+        """
+        from lassovae._presets import preset
+
+        base = preset(self.preset, study).models[self.model]
+        if self.config is not None:
+            base = override(base, read_settings_file(self.config))
+        return override(base, self.settings)
+
+    def as_typed(self) -> str:
+        """The preset, model and file among these options, for the next command to type; empty where all are default."""
+        given = [
+            f"--{n} {getattr(self, n)}"
+            for n, usual in (("preset", "quick"), ("model", "recommended"))
+            if getattr(self, n) != usual
+        ]
+        return " ".join([*given, *([f"--config {self.config}"] if self.config is not None else [])])

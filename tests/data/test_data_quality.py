@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from lassovae import InputError
 from lassovae.data import ArrayRecording, read_study, simulate_study
@@ -155,6 +155,9 @@ def test_bleaching_of_means_about_zero_is_linear():
     found = bleaching(np.linspace(8, -2, 2000))
     assert found.fit == "linear"
     assert found.lost == pytest.approx(1.25, rel=1e-6)
+    few = np.array([3.0, 5.0, 4.0, 2.5, 2.6, -1.0])
+    theirs = stats.theilslopes(few, range(6))
+    assert bleaching(few).lost == pytest.approx(-5 * theirs.slope / theirs.intercept, rel=1e-12)
     with pytest.raises(InputError, match="three or more"):
         bleaching([1.0, 2.0])
 

@@ -1,0 +1,230 @@
+"""What a small sample of every run's frames shows: pixels, lines, brightness, movement, and the field of view."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from lassovae import Preprocess
+    from lassovae.data import Run, Study
+
+SAMPLED = 640  # frames of a study that are looked at,
+LEAST, MOST = 16, 48  # and of one run
+PLACED = 200  # of which so many are placed against their mean, which costs most
+LEAST_PLACED = 4
+SIDE_PX = 128  # frames are averaged to about this size before they are placed, by at most
+COARSEST = 4
+READERS = 4  # threads: reading waits for the disk
+
+# From here on something is worth a warning.
+SATURATED = 1e-4  # fraction of pixels
+BLEACHED = 0.1
+MOVED = 0.02  # share of the placed frames that are more than a pixel away
+APART_PX = 1.0  # between the mean frames of runs
+
+
+@dataclass(frozen=True, eq=False)
+class RunLook:
+    """What the sampled frames of one run show.
+
+    Attributes:
+        name: of the run.
+        sampled: number of frames.
+        blank_rows, blank_columns, dead_pixels: numbers.
+        saturated: fraction of pixels at the ceiling.
+        ceiling: stored value of it; None where nothing piles up.
+        scan_line_shift: pixels by which odd rows lie right of even ones.
+        bleached: fraction of brightness lost from the first frame to the last.
+        placed, moved: frames placed against their mean, and those more than a pixel away.
+        farthest: of them, in pixels.
+        mean_frame: (height, width) in stored units.
+    """
+
+    name: str
+    sampled: int
+    blank_rows: int
+    blank_columns: int
+    dead_pixels: int
+    saturated: float
+    ceiling: float | None
+    scan_line_shift: int
+    bleached: float
+    placed: int
+    moved: int
+    farthest: float
+    mean_frame: np.ndarray
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to mend: what is wrong, and what to do."""
+
+    about: str
+    text: str
+    remedy: str
+
+
+def coarser(frames: np.ndarray) -> tuple[np.ndarray, int]:
+    """Frames averaged over blocks of pixels, and the side of a block: quicker to place, and with less noise."""
+    count, height, width = frames.shape
+    by = min(COARSEST, max(1, math.ceil(max(height, width) / SIDE_PX)))
+    if by == 1 or min(height, width) < 16 * by:
+        return frames, 1
+    height, width = height // by, width // by
+    blocks = frames[:, : height * by, : width * by].reshape(count, height, by, width, by)
+    return blocks.mean(axis=(2, 4), dtype=np.float32), by
+
+
+def _look_at(run: Run, count: int, placed: int) -> RunLook:
+    from lassovae.data import _quality as quality
+
+    frames = quality.sample_frames(run.recording, count)
+    when = quality.sampled_indices(run.num_frames, count)
+    blank, dead = quality.blank_rows(frames), quality.dead_pixels(frames)
+    bright = quality.saturated(frames[:, ~dead])  # a pixel that is stuck at the top is dead,
+    dead &= frames[0] != (np.nan if bright.ceiling is None else bright.ceiling)  # one that others join is not
+    mean = frames.mean(axis=0, dtype=np.float64)
+    small, by = coarser(frames)
+    few = small[np.linspace(0, len(small) - 1, min(placed, len(small))).astype(int)]
+    movement = quality.drift(few, small.mean(axis=0, dtype=np.float64))
+    away = by * np.hypot(*movement.shifts.T)
+    return RunLook(
+        name=run.name,
+        sampled=len(frames),
+        blank_rows=int(blank.rows.sum()),
+        blank_columns=int(blank.columns.sum()),
+        dead_pixels=int(dead.sum()),
+        saturated=float((frames == bright.ceiling).mean()) if bright.ceiling is not None else 0.0,
+        ceiling=bright.ceiling,
+        scan_line_shift=quality.scan_line_shift(mean),
+        bleached=quality.bleaching(frames.mean(axis=(1, 2)), when).lost if len(frames) > 2 else 0.0,
+        placed=len(few),
+        moved=int((away > 1).sum()),
+        farthest=float(away.max(initial=0.0)),
+        mean_frame=mean,
+    )
+
+
+def look(study: Study) -> list[RunLook]:
+    """Sample every run, evenly from its first frame to its last.
+
+    Raises:
+        InputError: frames that cannot be read.
+    """
+    count = min(MOST, max(LEAST, SAMPLED // len(study)))
+    placed = min(count, max(LEAST_PLACED, PLACED // len(study)))
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda run: _look_at(run, count, placed), study.runs))
+
+
+def _some(looks: list[RunLook], say: Callable[[RunLook], Any]) -> str:
+    """Up to three runs, each with what there is to say of it."""
+    shown = ", ".join(f"{run.name} {say(run)}" for run in looks[:3])
+    return f"{shown} and {len(looks) - 3} more runs" if len(looks) > 3 else shown
+
+
+def _of_pixels(looks: list[RunLook], pre: Preprocess) -> list[Finding]:
+    fill = "--preprocess.bad-pixels fill, or crop them away (--preprocess.crop)"
+    found = []
+    blank = [run for run in looks if run.blank_rows or run.blank_columns]
+    if blank and pre.bad_pixels == "keep":
+        text = f"lines without an image: {_some(blank, lambda r: f'{r.blank_rows} rows, {r.blank_columns} columns')}"
+        found.append(Finding("blank lines", text, fill))
+    dead = [run for run in looks if run.dead_pixels]
+    if dead and pre.bad_pixels == "keep":
+        text = (
+            f"pixels that never change although their neighbours do: {_some(dead, lambda r: r.dead_pixels)}"
+        )
+        found.append(Finding("dead pixels", text, fill))
+    bright = [run for run in looks if run.saturated > SATURATED]
+    if bright:
+        text = "pixels at the ceiling of what could be stored, whose changes are lost: "
+        text += _some(bright, lambda r: f"{r.saturated:.1%} at {r.ceiling:g}")
+        remedy = "less laser power or gain next time; --preprocess.bad-pixels fill where they are few"
+        found.append(Finding("saturation", text, remedy))
+    return found
+
+
+def _of_light(looks: list[RunLook], pre: Preprocess) -> list[Finding]:
+    found = []
+    out_of_phase = [run for run in looks if run.scan_line_shift]
+    if out_of_phase and pre.scan_lines == "keep":
+        text = f"odd lines lie beside even ones: {_some(out_of_phase, lambda r: f'{r.scan_line_shift:+d} pixels')}"
+        found.append(Finding("scan lines", text, "--preprocess.scan-lines align"))
+    bleached = [run for run in looks if abs(run.bleached) > BLEACHED]
+    if bleached and pre.bleaching == "keep":
+        text = "brightness changes from the first frame to the last: "
+        text += _some(bleached, lambda r: f"{-r.bleached:+.0%}")
+        found.append(Finding("bleaching", text, "--preprocess.bleaching divide"))
+    return found
+
+
+def _of_movement(looks: list[RunLook], pre: Preprocess) -> list[Finding]:
+    moved, placed = sum(run.moved for run in looks), sum(run.placed for run in looks)
+    if pre.registration != "none" or moved <= MOVED * placed:
+        return []
+    worst = max(looks, key=lambda run: run.farthest)
+    text = (
+        f"{moved} of {placed} sampled frames lie more than a pixel from their run's mean, up to "
+        f"{worst.farthest:.1f} pixels in {worst.name}"
+    )
+    return [Finding("movement", text, "--preprocess.registration rigid")]
+
+
+def _of_field(looks: list[RunLook], pre: Preprocess) -> list[Finding]:
+    from lassovae.data._quality import misalignment
+
+    if len({run.mean_frame.shape for run in looks}) != 1:
+        return []  # refused elsewhere
+    small, by = coarser(np.stack([run.mean_frame for run in looks]))
+    where = misalignment(list(small))
+    found = []
+    other = [i for i, same in enumerate(where.same_field) if not same]
+    first = looks[where.reference].name
+    if other:
+        names = [looks[i] for i in other]
+        text = f"runs do not show the field of view of {first}, wherever one moves them: "
+        text += _some(names, lambda r: f"(correlation {where.correlation[looks.index(r)]:.2f})")
+        found.append(
+            Finding("field of view", text, "leave them out of the CSV, or make a study of each field")
+        )
+    apart = by * np.hypot(*where.shifts.T)
+    away = [  # lines out of phase move a mean frame by half of what they are apart
+        run
+        for i, run in enumerate(looks)
+        if apart[i] > APART_PX and where.same_field[i] and not run.scan_line_shift
+    ]
+    if away and pre.registration == "none":
+        text = f"runs lie beside {first}: {_some(away, lambda r: f'{apart[looks.index(r)]:.1f} pixels')}"
+        found.append(Finding("alignment of runs", text, "--preprocess.registration rigid"))
+    return found
+
+
+def findings(looks: list[RunLook], pre: Preprocess) -> list[Finding]:
+    """What is worth a warning and is not yet taken care of by the preprocessing.
+
+    Args:
+        looks: of `look`.
+        pre: what will be done with the frames.
+    """
+    found = [
+        *_of_pixels(looks, pre),
+        *_of_light(looks, pre),
+        *_of_movement(looks, pre),
+        *_of_field(looks, pre),
+    ]
+    dark = (
+        np.mean([run.mean_frame for run in looks], axis=0) <= 0
+        if len(looks) and pre.mean_frame_floor == 0
+        else None
+    )
+    if dark is not None and dark.any():
+        text = f"{int(dark.sum())} pixels are dark in all sampled frames, and the mean frame is divided by"
+        found.append(Finding("dark pixels", text, "--preprocess.mean-frame-floor 0.01, or crop them away"))
+    return found
