@@ -23,7 +23,7 @@ import numpy as np
 import tifffile
 import tyro
 
-PIECE_FRAMES = 200
+PIECE_FRAMES, NUM_CELLS, RATE_HZ, PHOTONS = 200, 80, 10.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -43,30 +43,36 @@ class Options:
     """Gigabytes allowed to the process that holds them."""
     repeats: int = 1
     """How often each is run, in turns."""
+    write_only: bool = False
+    """Write the recording and stop."""
     job: str = ""
     """Used by the program itself: limit of the one process to run."""
 
 
 def write_recording(options: Options) -> Path:
-    """One BigTIFF of uint16: a simulated scene over and over, with fresh noise."""
-    from lassovae.data import simulate_study
+    """One BigTIFF of uint16: cells whose calcium follows a sparse VAR, on a resting image, under shot noise."""
+    from lassovae.data._simulate_coupling import Wiring, draw_calcium, draw_decays
+    from lassovae.data._simulate_scene import make_scene
 
-    frame_bytes = 2 * options.side**2
-    num_frames = round(options.gigabytes * 1e9 / frame_bytes)
+    num_frames = round(options.gigabytes * 1e9 / (2 * options.side**2))
     file = options.folder / f"recording_{options.gigabytes:g}GB_{options.side}.tif"
     if file.exists():
         return file
-    shape = (options.side, options.side)
-    study = simulate_study(0, num_runs=1, frames=PIECE_FRAMES, frame_shape=shape, num_cells=60)
-    piece = study.runs[0].recording[:]
-    rng = np.random.default_rng(1)
+    rng, shape = np.random.default_rng(0), (options.side, options.side)
+    scene = make_scene(rng, shape, NUM_CELLS, 12.0)
+    wiring = Wiring(rng, draw_decays(rng, NUM_CELLS, RATE_HZ), 0.3)
+    calcium = draw_calcium(rng, wiring.first, num_frames, RATE_HZ, np.full(NUM_CELLS, 0.05))
+    footprints = scene.footprints.reshape(NUM_CELLS, -1).astype(np.float32)
+    rest = (PHOTONS * scene.baseline).astype(np.float32).ravel()
 
     def frames():
-        for i in range(num_frames):
-            # forth and back, so that calcium does not jump where the scene begins again
-            turn, at = divmod(i, PIECE_FRAMES)
-            frame = piece[at if turn % 2 == 0 else PIECE_FRAMES - 1 - at]
-            yield frame + rng.integers(0, 64, frame.shape, np.uint16)
+        for start in range(0, num_frames, PIECE_FRAMES):
+            light = calcium[start : start + PIECE_FRAMES].astype(np.float32) @ footprints
+            light = np.maximum(rest * (1 + light), 0)
+            # of so many photons the Poisson law is all but normal, which is ten times as quickly drawn
+            light += np.sqrt(light) * rng.standard_normal(light.shape, np.float32)
+            stored = np.clip(20 * light + 100, 0, 65535).astype(np.uint16)
+            yield from stored.reshape(-1, *shape)
 
     options.folder.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(".part")
@@ -113,6 +119,8 @@ def job(options: Options, file: Path) -> None:
 def main(options: Options) -> None:
     """Write the recording, run the two kinds of process in turns, print a table."""
     file = write_recording(options)
+    if options.write_only:
+        return
     if options.job:
         job(options, file)
         return

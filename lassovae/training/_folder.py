@@ -78,8 +78,11 @@ def settings(study: Study, config: Config, frame_shape: tuple[int, int]) -> dict
     }
 
 
-def provenance(study: Study, config: Config, devices: Sequence[jax.Device]) -> dict[str, Any]:
-    """Content of provenance.json: versions, the devices used, seed, and a hash of every recording's pixels."""
+def provenance(
+    study: Study, config: Config, devices: Sequence[jax.Device], steps: Sequence[Sequence[str]] = ()
+) -> dict[str, Any]:
+    """Content of provenance.json: versions, the devices used, seed, a hash of every recording's pixels, and what the
+    preprocessing did to each run."""
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -88,6 +91,7 @@ def provenance(study: Study, config: Config, devices: Sequence[jax.Device]) -> d
         "device": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
         "seed": config.seed,
         "inputs": [{"run": run.name, "sha256": content_hash(run.recording)} for run in study],
+        "preprocessing": {run.name: list(said) for run, said in zip(study, steps, strict=False)},
     }
 
 

@@ -163,7 +163,7 @@ def fit(
     with ExitStack() as stack:
         checkpoints = None
         if folder is not None:
-            made_with = provenance(study, config, list(mesh.devices.flat))
+            made_with = provenance(study, config, list(mesh.devices.flat), prepared.steps)
             if (folder / "config.json").exists():
                 check_inputs(folder, made_with)
             wait_for_all("run folder read")
