@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from lassovae._config import Config, Preprocess
     from lassovae._differences import Differences, differences
     from lassovae._errors import InputError, SolveError, TrainingError
+    from lassovae._export import export_csv, export_tiff
+    from lassovae._export_nwb import export_nwb
     from lassovae._model import Model, encode_run
     from lassovae._network import Network, network
     from lassovae._presets import Preset, preset, suggested_preprocess
@@ -42,6 +44,9 @@ _HOMES = {
     "describe_devices": "_processes",
     "differences": "_differences",
     "encode_run": "_model",
+    "export_csv": "_export",
+    "export_nwb": "_export_nwb",
+    "export_tiff": "_export",
     "fit": "training",
     "load": "training",
     "load_analysis": "_records",
@@ -77,6 +82,9 @@ __all__ = [
     "describe_devices",
     "differences",
     "encode_run",
+    "export_csv",
+    "export_nwb",
+    "export_tiff",
     "fit",
     "lasso",
     "load",
