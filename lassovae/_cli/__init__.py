@@ -12,6 +12,7 @@ import tyro
 from lassovae._cli._analyse import Analyse
 from lassovae._cli._check import Check
 from lassovae._cli._design import Design
+from lassovae._cli._doctor import Doctor
 from lassovae._cli._examples import EXAMPLES, EXITS, WALK
 from lassovae._cli._fit import Fit
 from lassovae._cli._output import one_line, speaking
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "fit": Fit,
     "analyse": Analyse,
     "report": Report,
+    "doctor": Doctor,
     "design": Design,
 }
 HELP = ("-h", "--help")

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from lassovae._cli._estimate import Size, training_size
-from lassovae._cli._look import Finding, findings, look
 from lassovae._cli._machine import expected_device
-from lassovae._cli._output import print_json, print_lines, shown
+from lassovae._cli._output import Finding, print_json, print_lines, shown
 from lassovae._cli._settings import Chosen
 from lassovae._cli._study import open_study
 from lassovae._errors import InputError
@@ -109,6 +108,8 @@ class _Report:
 
 def _examine(study: Study, options: Check) -> _Report:
     """Everything that can be told without training."""
+    from lassovae._cli._look import findings, look
+
     problems: list[str] = []
 
     def attempt(work: Callable[[], Any]) -> Any:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lassovae._cli._output import Finding
+
 if TYPE_CHECKING:
     from lassovae import Preprocess
     from lassovae.data import Run, Study
@@ -59,15 +61,6 @@ class RunLook:
     moved: int
     farthest: float
     mean_frame: np.ndarray
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to mend: what is wrong, and what to do."""
-
-    about: str
-    text: str
-    remedy: str
 
 
 def coarser(frames: np.ndarray) -> tuple[np.ndarray, int]:

@@ -29,6 +29,15 @@ class Output:
     """Say what happens on the way although the standard error is no terminal."""
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something to mend: what it is about, what is wrong, and what to do."""
+
+    about: str
+    text: str
+    remedy: str
+
+
 class _RunLog(logging.Handler):
     """Lines with their time in a run folder's log.txt; those that come before the folder does wait for it."""
 
