@@ -179,10 +179,11 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 160) -> Pat
     try:
         with style():
             engine = figure.get_layout_engine()
-            for _ in range(0 if engine is None else 3):
-                engine.execute(
-                    figure
-                )  # square images and their colour bars settle over several layouts, not in one
+            if engine is not None:
+                for _ in range(
+                    3
+                ):  # square images and their colour bars settle over several layouts, not in one
+                    engine.execute(figure)
             figure.savefig(temporary, dpi=dpi, format=target.suffix[1:] or "png")
         os.chmod(temporary, 0o644)  # mkstemp makes it private, which a report's figure should not be
         os.replace(temporary, target)
