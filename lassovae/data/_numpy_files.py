@@ -35,7 +35,7 @@ def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         else:
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    except (ValueError, TypeError, SyntaxError, EOFError, MemoryError, RecursionError, UnicodeError) as error:
+    except Exception as error:  # the header is text that NumPy parses as Python's literals, in several ways
         raise InputError(
             f"{name}: not an array in NumPy's format, or its header is damaged; save it again by numpy.save"
         ) from error

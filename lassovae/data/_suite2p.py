@@ -23,6 +23,7 @@ BOOKKEEPING = frozenset({"MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "FRAME"})
 TEXTS = frozenset(
     {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "BINSTRING", "SHORT_BINSTRING"}
 )
+REFERENCES = frozenset({"GET", "BINGET", "LONG_BINGET"})
 NUMBERS = frozenset({"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "BINFLOAT", "FLOAT"})
 
 
@@ -46,16 +47,23 @@ def read_numbers(path: Path) -> dict[str, float]:
     content = path.read_bytes()
     start = content.find(b"\n", 0, 1 << 16) + 1  # NumPy's header is one line
     found: dict[str, set[float]] = {}
-    key = None
+    key, last = None, None  # the key that stands in front, and the text of the last instruction
+    memory: dict[int, str] = {}  # texts that later instructions refer to by a number
+    remembered = 0
     try:
         if content[:6] != b"\x93NUMPY" or not start:
             raise ValueError("no header")
         for opcode, argument, _ in pickletools.genops(content[start:]):
             if opcode.name in BOOKKEEPING:
+                place = remembered if argument is None else int(argument)
+                if opcode.name != "FRAME" and last is not None:
+                    memory[place] = last
+                remembered += opcode.name == "MEMOIZE"
                 continue
             if key is not None and opcode.name in NUMBERS:
                 found.setdefault(key, set()).add(float(argument or 0))
-            key = argument if opcode.name in TEXTS and argument in WANTED else None
+            last = argument if opcode.name in TEXTS and argument in WANTED else None
+            key = memory.get(int(argument or 0)) if opcode.name in REFERENCES else last
     except (ValueError, IndexError, KeyError, OverflowError, EOFError) as error:
         raise InputError(
             f"{path}: not suite2p's settings, or damaged; copy it again or give shape=(height, width)"

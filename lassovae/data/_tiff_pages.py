@@ -79,7 +79,7 @@ def _require_decoder(path: Path, page: Any) -> None:
         except (KeyError, ImportError):
             name = getattr(code, "name", code)
             raise InputError(
-                f"{path}: compressed with {name}, which needs the package imagecodecs: pip install imagecodecs, or "
+                f'{path}: compressed with {name}, which needs an optional package: pip install "lassovae[codecs]", or '
                 "save the file uncompressed or with deflate"
             ) from None
 

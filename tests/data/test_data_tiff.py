@@ -192,7 +192,7 @@ def test_a_missing_decoder_is_named(tmp_path, movie, monkeypatch):
     path = write(tmp_path / "m.tif", movie, compression="zlib")
     patch_tag(path, 259, 5)
     monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", {1: None})  # as where imagecodecs is missing
-    with pytest.raises(InputError, match=r"LZW.*pip install imagecodecs"):
+    with pytest.raises(InputError, match=r'LZW.*pip install "lassovae\[codecs\]"'):
         open_recording(path)
 
 
