@@ -307,7 +307,10 @@ def test_design_as_json_is_what_the_library_says(of_eight_blocks, capsys):
     [
         (["--alpha", "2"], "alpha=2.0 must lie between 0 and 1"),
         (["--seed", "-1"], "seed=-1 must be an integer of at least 0"),
-        (["--studies", "0"], "num_studies=0 must be at least 1"),
+        (["--studies", "0"], "num_studies=0 must be at least 2"),
+        (["--studies", "1"], "num_studies=1 must be at least 2"),
+        (["--needed-for", "0"], "effect=0.0 must be a number above 0"),
+        (["--needed-for", "nan"], "effect=nan must be a number above 0"),
         (["--block-sd", "-1"], "block_sd=-1.0"),
     ],
 )

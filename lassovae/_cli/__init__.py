@@ -84,19 +84,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given:
-        with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
+        with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit, BrokenPipeError):
             _parsed(["--help"])
         return USED_WRONGLY
-    command = _parsed(given)
+    try:
+        command = _parsed(given)
+    except BrokenPipeError:
+        return _reader_left()
     with speaking(command.verbose):
         try:
-            return command.run() or DONE
+            status = command.run() or DONE
+            sys.stdout.flush()
+            return status
         except InputError as error:
             return _end(error, USED_WRONGLY)
         except (SolveError, TrainingError) as error:
             return _end(error, FAILED)
         except KeyboardInterrupt:
             return _end("interrupted", INTERRUPTED)
+        except BrokenPipeError:
+            return _reader_left()
+        except OSError as error:  # a full disk, no permission: of the machine, not of the library
+            what = error.strerror or type(error).__name__
+            where = f"{error.filename}: " if error.filename else ""
+            return _end(f"{where}{what}", FAILED)
+
+
+def _reader_left() -> int:
+    """Whoever read the standard output has seen enough (`lassovae check study.csv | head`)."""
+    sys.stdout = None  # or Python complains at its end that it cannot be flushed
+    return DONE
 
 
 def _end(error: Exception | str, status: int) -> int:

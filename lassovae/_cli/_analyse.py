@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
+from lassovae._cli._exports import planned_exports, write_export
 from lassovae._cli._output import Output, logged_to, print_json, print_lines, shown
+from lassovae._cli._settings import MaxMemory
 from lassovae._cli._study import differing_runs, find_study, open_study, remembered
 from lassovae._errors import InputError
 
@@ -38,6 +40,11 @@ class Analyse(Output):
     """Another study of the same field of view, or the same one where it has moved."""
     lam: Annotated[float | None, arg(help_behavior_hint="(default: the model's)")] = None
     """l1 strength of the fits to single runs."""
+    export: tuple[Literal["nwb", "tiff", "csv"], ...] = ()
+    """Write results for other programs into RUN_DIR/exports, too: latents, coefficients and maps as NWB, maps as a TIFF
+    stack for napari and ImageJ, latents and coefficients as CSV."""
+    max_memory_gb: MaxMemory = None
+    """What the analysis may take, in 10^9 bytes."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute; gpu fails where there is none."""
 
@@ -51,6 +58,7 @@ class Analyse(Output):
         if self.device == "cpu":
             os.environ["JAX_PLATFORMS"] = "cpu"  # JAX reads it when it is imported, which is below
         table = find_study(self.run_dir, self.study, "analyse")
+        exports = planned_exports(self.run_dir, self.export)
         with logged_to(self.run_dir, f"analyse {shown(self.run_dir)}"):
             study = open_study(table)
             if self.device == "gpu":
@@ -58,23 +66,42 @@ class Analyse(Output):
 
                 require_device("gpu")
             model, analysis, differ = analyse_and_save(
-                self.run_dir, study, table, explicit=self.study is not None, lam=self.lam
+                self.run_dir,
+                study,
+                table,
+                explicit=self.study is not None,
+                lam=self.lam,
+                max_memory_gb=self.max_memory_gb,
             )
+            for kind, path in exports.items():
+                write_export(kind, path, model, analysis, study)
         from lassovae._cli._findings import as_object, sentences
 
         if self.json:
-            result = {"run_dir": self.run_dir, "study": table, "runs_unlike_training": differ}
+            result = {
+                "run_dir": self.run_dir,
+                "study": table,
+                "runs_unlike_training": differ,
+                "exports": exports,
+            }
             print_json(result | as_object(model, analysis))
             return
         print_lines(
             *sentences(model, analysis),
             f"Tables in {self.run_dir / 'tables'}, arrays in {self.run_dir / 'results.npz'}.",
+            *(f"{kind.upper()} in {path}." for kind, path in exports.items()),
             f"Next: lassovae report {shown(self.run_dir)}",
         )
 
 
 def analyse_and_save(
-    run_dir: Path, study: Study, table: Path, *, explicit: bool, lam: float | None = None
+    run_dir: Path,
+    study: Study,
+    table: Path,
+    *,
+    explicit: bool,
+    lam: float | None = None,
+    max_memory_gb: float | None = None,
 ) -> tuple[Model, Analysis, list[str]]:
     """Load, compare the recordings with those of the training, analyse, write.
 
@@ -84,6 +111,7 @@ def analyse_and_save(
         table: where it is, for messages.
         explicit: the user named it, and may mean other recordings than those of the training.
         lam: of the fits to runs; None: the model's.
+        max_memory_gb: as in `analyse`.
 
     Returns:
         The model, its analysis, and the names of runs that the training did not see.
@@ -111,7 +139,7 @@ def analyse_and_save(
         )
     else:
         logger.info("The recordings are those of the training.")
-    analysis = lassovae.analyse(model, study, lam=lam)
+    analysis = lassovae.analyse(model, study, lam=lam, max_memory_gb=max_memory_gb)
     origin = {"model": fingerprint(model), "inputs": hashes, "study": study.name, "lam": lam}
     lassovae.save_analysis(analysis, run_dir, origin=origin)
     write_results(run_dir, {model_name(run_dir, model): (model, analysis)})

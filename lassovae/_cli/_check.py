@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from lassovae._cli._estimate import Size, training_size
 from lassovae._cli._machine import expected_device
 from lassovae._cli._output import Finding, print_json, print_lines, shown
-from lassovae._cli._settings import Chosen
+from lassovae._cli._settings import Chosen, MaxMemory
 from lassovae._cli._study import open_study
 from lassovae._errors import InputError
 
@@ -40,9 +40,7 @@ class Check(Chosen):
 
     study: Annotated[Positional[Path], arg(metavar="STUDY.csv")]
     """CSV with the columns recording, condition and, if runs were recorded in blocks, block."""
-    max_memory_gb: Annotated[
-        float | None, arg(metavar="GB", help_behavior_hint="(default: most of what is free)")
-    ] = None
+    max_memory_gb: MaxMemory = None
     """What the training may take, in 10^9 bytes."""
 
     def run(self) -> int:

@@ -57,19 +57,19 @@ class Design(Output):
         kept = [i for i, label in enumerate(every) if label in conditions[:2]]
         labels, blocks = [every[i] for i in kept], [numbers[i] for i in kept]
         reach = design_sentence(labels, blocks, alpha=self.alpha)
-        power = design_power(
-            labels,
-            blocks,
-            effects=self.effects,
+        each = round(median(blocks.count(block) for block in set(blocks)))
+        needed = blocks_needed(
+            self.needed_for,
+            runs_per_block=each,
             block_sd=self.block_sd,
             num_studies=self.studies,
             alpha=self.alpha,
             seed=self.seed,
         )
-        each = round(median(blocks.count(block) for block in set(blocks)))
-        needed = blocks_needed(
-            self.needed_for,
-            runs_per_block=each,
+        power = design_power(
+            labels,
+            blocks,
+            effects=self.effects,
             block_sd=self.block_sd,
             num_studies=self.studies,
             alpha=self.alpha,

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
+from lassovae._cli._machine import expected_device
 from lassovae._cli._output import logged_to, print_json, print_lines, shown
-from lassovae._cli._settings import Chosen
+from lassovae._cli._settings import Chosen, MaxMemory
 from lassovae._cli._study import open_study, remember_study
 
 logger = logging.getLogger("lassovae")
@@ -38,6 +39,8 @@ class Fit(Chosen):
         int | None, arg(metavar="N", help_behavior_hint="(default: as many as share the windows)")
     ] = None
     """Number of devices that share the windows of a step."""
+    max_memory_gb: MaxMemory = None
+    """What the training may take, in 10^9 bytes; frames that do not fit are read anew whenever they are needed."""
     coordinator: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="(default: SLURM's)")] = (
         None
     )
@@ -68,7 +71,7 @@ class Fit(Chosen):
 
         # `fit` checks the same. Before other processes are waited for: here every one of them sees the folder as
         # it was, and none of them has written yet.
-        study.check(order=config.order, window=config.window)
+        study.check(order=config.order, window=config.window, bin_frames=config.preprocess.bin_frames)
         frame_shape = frame_shape_after(study.frame_shape, config.preprocess)
         training.claim(self.out, training.settings(study, config, frame_shape), self.resume)
         start_processes(self.coordinator, self.num_processes, self.process_id)
@@ -79,6 +82,9 @@ class Fit(Chosen):
             if speaks:
                 stack.enter_context(logged_to(self.out, f"fit {shown(self.study)} --out {shown(self.out)}"))
                 logger.info("Training on %s.", describe_devices(used))
+                _, advice = expected_device() if self.device == "auto" else ("", "")
+                if advice and jax.default_backend() == "cpu":
+                    logger.warning("A GPU goes unused: %s.", advice)
             else:
                 logger.setLevel(logging.WARNING)
             began = time.perf_counter()
@@ -89,6 +95,7 @@ class Fit(Chosen):
                 resume=self.resume,
                 show_progress=speaks,
                 devices=self.devices,
+                max_memory_gb=self.max_memory_gb,
             )
             if speaks:
                 remember_study(self.out, self.study, study, self.model)

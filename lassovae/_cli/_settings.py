@@ -17,6 +17,7 @@ from lassovae._config import Config
 if TYPE_CHECKING:
     from lassovae.data import Study
 
+MaxMemory = Annotated[float | None, arg(metavar="GB", help_behavior_hint="(default: most of what is free)")]
 _OPTION = tyro.conf.arg(help_behavior_hint="(default: the preset's)")
 
 

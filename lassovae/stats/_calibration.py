@@ -15,6 +15,7 @@ from lassovae.stats._power import (
     TESTS,
     Power,
     SharedRelabellings,
+    check_effects,
     check_simulation,
     two_groups,
 )
@@ -66,8 +67,7 @@ def calibration(
         InputError: as `swap_dissimilarity`, a block that mixes labels, or an argument out of range.
     """
     check_simulation(num_relabellings, alpha, num_permutations)
-    if len(effects) == 0 or not (np.isfinite(effects).all() and min(effects) >= 0):
-        raise InputError(f"effects={tuple(effects)} must be one or more finite numbers of at least 0")
+    check_effects(effects)
     names, units, (a, b) = two_groups(labels, blocks)
     swap_dissimilarity(delta)  # checks it
     matrix = np.asarray(delta, np.float64)

@@ -130,11 +130,31 @@ def two_groups(
     )
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a finite real number."""
+    kinds = (int, float, np.integer, np.floating)
+    return isinstance(value, kinds) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def check_effects(effects: Sequence[float]) -> None:
+    """Raise InputError for what are no distances of conditions."""
+    several = isinstance(effects, (Sequence, np.ndarray)) and not isinstance(effects, str)
+    if not several or len(effects) == 0 or not all(is_number(effect) and effect >= 0 for effect in effects):
+        raise InputError(
+            f"effects={effects!r} must be a sequence of one or more finite numbers of at least 0"
+        )
+
+
 def check_simulation(num_studies: int, alpha: float, num_permutations: int) -> None:
     """Raise InputError for what no simulation can be made of."""
-    if num_studies < 1:
-        raise InputError(f"num_studies={num_studies} must be at least 1")
-    if not 0 < alpha < 1:
+    for name, value in (("num_studies", num_studies), ("num_permutations", num_permutations)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise InputError(f"{name}={value!r} must be an integer")
+    if num_studies < 2:
+        raise InputError(
+            f"num_studies={num_studies} must be at least 2, of which a share is found; 200 say something"
+        )
+    if not is_number(alpha) or not 0 < alpha < 1:
         raise InputError(f"alpha={alpha} must lie between 0 and 1")
     if num_permutations < 1:
         raise InputError(f"num_permutations={num_permutations} must be at least 1")
@@ -185,10 +205,9 @@ def design_power(
     """
     check_simulation(num_studies, alpha, num_permutations)
     for name, value in (("block_sd", block_sd), ("scatter", scatter), ("drift", drift)):
-        if not (np.isfinite(value) and value >= 0):
-            raise InputError(f"{name}={value} must be a finite number of at least 0")
-    if len(effects) == 0 or not (np.isfinite(effects).all() and min(effects) >= 0):
-        raise InputError(f"effects={tuple(effects)} must be one or more finite numbers of at least 0")
+        if not is_number(value) or value < 0:
+            raise InputError(f"{name}={value!r} must be a finite number of at least 0")
+    check_effects(effects)
     names, units, (a, b) = two_groups(labels, blocks)
     rng = generator(seed)
     tests = SharedRelabellings.of(names, units, num_permutations, rng)
@@ -245,8 +264,10 @@ def blocks_needed(
     Raises:
         InputError: an argument out of range.
     """
-    if not 0 < power < 1:
-        raise InputError(f"power={power} must lie between 0 and 1")
+    if not is_number(effect) or effect <= 0:
+        raise InputError(f"effect={effect!r} must be a number above 0: no design finds what is not there")
+    if not is_number(power) or not 0 < power < 1:
+        raise InputError(f"power={power!r} must lie between 0 and 1")
     if runs_per_block < 1 or most < 2:
         raise InputError(f"runs_per_block={runs_per_block} must be at least 1, most={most} at least 2")
     for count in range(2, most + 1):

@@ -119,7 +119,7 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
         return
     if not resume:
         raise InputError(
-            f"{folder} already holds a run: choose another output folder, or resume=True to go on with it"
+            f"{folder} already holds a run: choose another output folder, or go on with it (resume=True, --resume)"
         )
     found = read_settings(config_file)
     there = _trained({key: found[key] for key in wanted})
