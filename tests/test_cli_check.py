@@ -62,7 +62,7 @@ def test_a_good_study_is_said_to_be_good(movies, tmp_path, capsys):
     said = capsys.readouterr().out
     assert design_sentence("FNFNFNFN", range(8)).rstrip(".") in said
     assert "It can be trained; no warnings.\n" in said
-    assert said.endswith(f"Next: lassovae fit {table} --out RUN_DIR --preset smoke\n")
+    assert said.endswith(f"Next: lassovae fit {table} --out study_run --preset smoke\n")
     assert "8 TIFF; 48 x 64 pixels of uint16; 10 frames a second" in said
 
 
@@ -131,6 +131,8 @@ def test_a_defect_is_named_with_its_run_and_its_remedy(defect, named, run, optio
     assert f"WARNING  {named}: " in said
     assert f"Remedy: {warning['remedy']}." in said
     assert f"It can be trained; {1 + len(also)} warning" in said
+    last = said.splitlines()[-1]
+    assert last.endswith(f"--preset smoke {option}") if option else last.startswith("Next: ")
 
 
 def test_what_differs_between_conditions(movies, tmp_path, capsys):

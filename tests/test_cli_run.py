@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,6 @@ from lassovae._cli._study import open_study
 from lassovae.data import read_study, simulate_study
 from lassovae.data._truth import load_truth, save_truth
 
-ROOT = Path(__file__).resolve().parents[1]
 SIZE = [
     "--num-runs",
     "4",
@@ -176,11 +173,29 @@ def test_analyse_prints_findings_or_one_object(there, capsys):
     assert (found["runs_unlike_training"], found["conditions"]) == ([], {"F": 2, "N": 2})
 
 
-def test_report_takes_the_analysis_or_makes_it(there, capsys, monkeypatch):
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the command hands to the report, which draws nothing: that takes long, and has tests of its own."""
+    calls = []
+    monkeypatch.setattr("lassovae._cli._room.write_report", lambda *call: calls.append(call))
+    return calls
+
+
+def test_report_writes_the_page_of_the_saved_analysis(there, capsys):
     assert main(["report", "run"]) == 0
     assert said(capsys) == ["Report in run/report.html: open it in a browser."]
     page = Path("run/report.html").read_text()
+    assert "block_mean" in page or "block mean" in page
     assert lassovae.load_analysis("run").design.split(" can be")[0] in page
+
+
+def test_report_takes_the_analysis_or_makes_it(there, drawn, capsys):
+    assert main(["report", "run"]) == 0
+    assert said(capsys) == ["Report in run/report.html: open it in a browser."]
+    folder, results, study = drawn.pop()
+    assert folder == Path("run")
+    assert_same(results["block_mean"][1], lassovae.load_analysis("run"))
+    assert study.names == results["block_mean"][1].names
     Path("run/analysis.json").unlink()
     assert main(["report", "run", "--json"]) == 0
     (line,) = said(capsys)
@@ -190,9 +205,32 @@ def test_report_takes_the_analysis_or_makes_it(there, capsys, monkeypatch):
     Path("run/analysis.json").write_text(json.dumps(tree))
     assert main(["report", "run"]) == 0
     assert said(capsys)[0] == "The analysis there is of another training: analysed first."
+    assert main(["report", "run", "--again"]) == 0
+    assert said(capsys)[0] == "Asked to analyse again: analysed first."
 
 
-def test_a_study_that_moved_with_its_run_is_found(there, tmp_path, capsys):
+def test_exports_are_planned_before_anything_is_computed(there, tmp_path, capsys, monkeypatch):
+    shutil.copytree("run", tmp_path / "run")
+    table = ["analyse", str(tmp_path / "run"), "demo/study.csv", "--export"]
+    assert main([*table, "nwb", "tiff", "csv", "--json"]) == 0
+    found = json.loads(said(capsys)[0])["exports"]
+    assert {kind: Path(path).name for kind, path in found.items()} == {
+        "nwb": "results.nwb",
+        "tiff": "maps.tif",
+        "csv": "csv",
+    }
+    analysis = lassovae.load_analysis("run")
+    maps = tifffile.imread(found["tiff"])
+    np.testing.assert_allclose(maps[: len(analysis.maps)], analysis.maps, rtol=1e-6)
+    assert main([*table, "tiff"]) == 2
+    assert "maps.tif: exists and is not overwritten" in capsys.readouterr().err
+    monkeypatch.setattr("lassovae._cli._exports.find_spec", lambda name: None)
+    shutil.rmtree(tmp_path / "run" / "exports")
+    assert main([*table, "nwb"]) == 2
+    assert "pip install 'lassovae[nwb]'" in capsys.readouterr().err
+
+
+def test_a_study_that_moved_with_its_run_is_found(there, drawn, tmp_path, capsys):
     for name in ("demo", "run"):
         shutil.copytree(name, tmp_path / "new" / name)
     old = (tmp_path / "new" / "run" / "study.json").read_text()
@@ -274,21 +312,12 @@ def test_truth_is_not_overwritten(tmp_path):
         load_truth(tmp_path / "other.npz")
 
 
-def test_a_pipe_gets_results_alone_and_verbose_speaks(there):
-    for verbose, spoken in (([], False), (["--verbose"], True)):
-        done = subprocess.run(
-            [sys.executable, "-m", "lassovae", "report", "run", *verbose],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.endswith("Report in run/report.html: open it in a browser.\n")
-        assert ("Taking the analysis that is saved there.\n" in done.stderr) is spoken
-        assert "INFO" not in done.stderr
-        if not spoken:
-            assert done.stderr == ""
+def test_verbose_speaks_where_nobody_looks(there, drawn, capsys):
+    for verbose, spoken in (([], ""), (["--verbose"], "Taking the analysis that is saved there.\n")):
+        assert main(["report", "run", *verbose]) == 0
+        out, err = capsys.readouterr()
+        assert out.endswith("open it in a browser.\n")
+        assert err == spoken
 
 
 def test_read_study_needs_no_truth(there):

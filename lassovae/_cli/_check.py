@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ UNEQUAL = 1.25  # times as many frames in one condition as in another
 FEW_WINDOWS = 16
 LEVEL = 0.05
 GIGABYTE = 10**9
+OPTION = re.compile(r"--preprocess\.\S+ [\w.]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +65,16 @@ class Check(Chosen):
         if self.json:
             print_json({"study": self.study, **report.as_object()})
         else:
-            print_lines(*report.lines(self._next(report)))
+            print_lines(*report.lines(), *(self._next(report) if report.trainable else ()))
         return 0 if report.trainable else CANNOT
 
-    def _next(self, report: _Report) -> str:
-        if not report.trainable:
-            return ""
-        options = f" {self.as_typed()}" if self.as_typed() else ""
-        return f"Next: lassovae fit {shown(self.study)} --out RUN_DIR{options}"
+    def _next(self, report: _Report) -> list[str]:
+        """What to type, as it is and with those remedies that are options."""
+        out = Path(f"{self.study.resolve().parent.name or 'study'}_run")
+        command = " ".join(["lassovae fit", shown(self.study), "--out", shown(out), *self.as_typed()])
+        remedies = [found[0] for w in report.warnings if (found := OPTION.match(w.remedy)) is not None]
+        with_remedies = " ".join([command, *dict.fromkeys(remedies)])
+        return [f"Next: {command}", f"Or with the remedies: {with_remedies}" if remedies else ""]
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class _Report:
         warnings = [vars(finding) for finding in self.warnings]
         return {"trainable": self.trainable, "problems": self.problems, "warnings": warnings} | self.facts
 
-    def lines(self, following: str) -> list[str]:
+    def lines(self) -> list[str]:
         width = max(map(len, self.sentences)) + 2
         said = [f"{name + ':':<{width}}{text}" for name, text in self.sentences.items() if text]
         said += [f"\nWARNING  {f.about}: {f.text}.\n         Remedy: {f.remedy}." for f in self.warnings]
@@ -101,7 +105,7 @@ class _Report:
             else "no warnings"
         )
         verdict = "It can be trained" if self.trainable else "It cannot be trained as it is"
-        return [*said, f"\n{verdict}; {count}.", following]
+        return [*said, f"\n{verdict}; {count}."]
 
 
 def _examine(study: Study, options: Check) -> _Report:
@@ -147,7 +151,7 @@ def _examine(study: Study, options: Check) -> _Report:
                 )
                 warnings.append(Finding("windows", text, "longer or more recordings, or a smaller --window"))
             sentences["time"] = (
-                f"{size.time()} on a CPU, very roughly; most of a minute more for the analysis"
+                f"{size.time()} on a CPU, very roughly; a minute or more each for analysis and report"
             )
         if memory is not None:
             facts |= {"memory_gb": memory.peak / GIGABYTE, "memory_allowed_gb": memory.allowed / GIGABYTE}

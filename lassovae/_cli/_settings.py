@@ -11,7 +11,7 @@ import tyro
 from tyro.conf import arg
 
 from lassovae._cli._config_file import read_settings_file
-from lassovae._cli._output import Output
+from lassovae._cli._output import Output, shown
 from lassovae._config import Config
 
 if TYPE_CHECKING:
@@ -86,11 +86,10 @@ class Chosen(Output):
             base = override(base, read_settings_file(self.config))
         return override(base, self.settings)
 
-    def as_typed(self) -> str:
-        """The preset, model and file among these options, for the next command to type; empty where all are default."""
+    def as_typed(self) -> list[str]:
+        """The preset, model and file among these options, for the next command; what is usual is left out."""
+        usual = {"preset": "quick", "model": "recommended"}
         given = [
-            f"--{n} {getattr(self, n)}"
-            for n, usual in (("preset", "quick"), ("model", "recommended"))
-            if getattr(self, n) != usual
+            f"--{name} {getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value
         ]
-        return " ".join([*given, *([f"--config {self.config}"] if self.config is not None else [])])
+        return [*given, *([f"--config {shown(self.config)}"] if self.config is not None else [])]
