@@ -13,6 +13,7 @@ from lassovae._errors import InputError
 from lassovae.data._choice import Choice
 from lassovae.data._contiguous import read_frames
 from lassovae.data._recording import Recording, check_frame_rate
+from lassovae.data._tiff_headers import Pieces, decode_page
 from lassovae.data._tiff_pages import inspect_frame, inspect_movie, listening, opened
 
 SUFFIXES = (".tif", ".tiff")
@@ -57,20 +58,36 @@ class TiffRecording(Recording):
             places = self._pages.offsets[np.asarray(frames)]
             return read_frames(self._path, places, self.frame_shape, self._pages.dtype)
         out = np.empty((len(frames), *self.frame_shape), self.dtype)
+        if self._pages.pieces is not None:
+            self._decode(frames, out, self._pages.pieces)
+            return out
         with listening(), opened(self._path) as tif:
             for target, frame in zip(out, frames, strict=True):
                 page = int(self._pages.numbers[frame])
                 target[...] = _decoded(self.name, frame, tif, page, self.frame_shape)
         return out
 
+    def _decode(self, frames: range, out: np.ndarray, pieces: Pieces) -> None:
+        """Fill `out` with compressed frames whose places are known."""
+        with listening(), opened(self._path) as tif, self._path.open("rb") as file:
+            for target, frame in zip(out, frames, strict=True):
+                try:
+                    decode_page(tif.pages[0], file, pieces.offsets[frame], pieces.counts[frame], target)
+                except Exception as error:
+                    raise _cannot_decode(self.name, frame, error) from error
+
+
+def _cannot_decode(name: str, frame: int, error: Exception) -> InputError:
+    return InputError(
+        f"{name}: frame {frame} cannot be decoded ({type(error).__name__}); copy or export the file again"
+    )
+
 
 def _decoded(name: str, frame: int, tif: Any, page: int, shape: tuple[int, int]) -> np.ndarray:
     try:
         return np.asarray(tif.pages[page].asarray()).reshape(shape)
     except Exception as error:
-        raise InputError(
-            f"{name}: frame {frame} cannot be decoded ({type(error).__name__}); copy or export the file again"
-        ) from error
+        raise _cannot_decode(name, frame, error) from error
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:

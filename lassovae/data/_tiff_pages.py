@@ -20,6 +20,7 @@ from lassovae._errors import InputError
 from lassovae.data._choice import LARGEST_EXPANSION, Choice
 from lassovae.data._files import require_file
 from lassovae.data._tiff_axes import frames_of
+from lassovae.data._tiff_headers import Pieces, find_pieces
 from lassovae.data._tiff_metadata import Scale, ScanImage, images_of_ome, of_imagej, of_ome
 
 OFFSETS_HOLD = 1 << 31  # bytes of a classic TIFF of ScanImage up to which its list of pages can be believed
@@ -34,6 +35,7 @@ class Pages:
         dtype: of the stored pixels, byte order included.
         numbers: (time,) page of each frame.
         offsets: (time,) byte of the first pixel of each, None where frames are compressed or in pieces.
+        pieces: where the strips or tiles of each frame lie, None where tifffile must look at every page.
         scale: frame rate and pixel size as far as the file says them.
     """
 
@@ -41,6 +43,7 @@ class Pages:
     dtype: np.dtype
     numbers: np.ndarray
     offsets: np.ndarray | None
+    pieces: Pieces | None
     scale: Scale
 
 
@@ -172,6 +175,15 @@ def _truncated(path: Path, complete: int, declared: int) -> InputError:
     )
 
 
+def _hold(pieces: Pieces, first: Any, size: int, frame_bytes: int) -> bool:
+    """Whether all pieces lie within the file and can hold the pixels of their frames."""
+    offsets, counts = pieces.offsets, pieces.counts
+    if not bool(((offsets > 0) & (counts > 0) & (offsets <= size) & (offsets + counts <= size)).all()):
+        return False
+    largest = LARGEST_EXPANSION if first.compression != 1 else 1
+    return bool((counts.sum(axis=1) * largest >= frame_bytes).all())
+
+
 def _of_a_set(path: Path) -> InputError:
     return InputError(
         f"{path}: frames are missing from this OME-TIFF: it was cut short, or they lie in other files of a set; copy "
@@ -256,16 +268,23 @@ def _inspect(path: Path, tif: Any, size: int, listener: _Listener, choice: Choic
         if complete < images:
             raise _truncated(path, complete, images)
         if listener.errors == 0:
-            return Pages(movie, stored, numbers, series.dataoffset + numbers * frame_bytes, scale)
+            return Pages(movie, stored, numbers, series.dataoffset + numbers * frame_bytes, None, scale)
         in_one_piece = images
     wanted = _page_numbers(path, tif, images)
+    pieces = find_pieces(path, tif, size, images) if max(wanted) < images and not listener.errors else None
+    if pieces is not None and _hold(pieces, first, size, frame_bytes):
+        order = np.asarray(wanted)[numbers]
+        offsets, counts = pieces.offsets[order], pieces.counts[order]
+        if _in_one_piece(first) and bool((offsets[:, :-1] + counts[:, :-1] == offsets[:, 1:]).all()):
+            return Pages(movie, stored, order, offsets[:, 0], None, scale)
+        return Pages(movie, stored, order, None, Pieces(offsets, counts), scale)
     complete, places = _check_pages(path, tif, wanted, (frame_shape, dtype), size)
     if complete < images:
         raise _truncated(path, max(complete, in_one_piece if listener.errors else 0), images)
     if listener.errors:
         raise _truncated(path, complete, 0)
     offsets = np.asarray(places, np.int64)[numbers] if len(places) == images else None
-    return Pages(movie, stored, np.asarray(wanted)[numbers], offsets, scale)
+    return Pages(movie, stored, np.asarray(wanted)[numbers], offsets, None, scale)
 
 
 def inspect_movie(path: Path, choice: Choice) -> Pages:
