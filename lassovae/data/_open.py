@@ -12,7 +12,7 @@ from lassovae.data._choice import Choice
 from lassovae.data._files import kind_of
 from lassovae.data._numpy_files import open_npy, open_npz
 from lassovae.data._recording import Recording, check_frame_rate, check_pixel_size
-from lassovae.data._suite2p import SETTINGS, open_raw
+from lassovae.data._suite2p import is_suite2p, open_raw, open_suite2p
 from lassovae.data._tiff import TiffFolderRecording, TiffRecording
 from lassovae.data._zarr import is_zarr, open_zarr
 
@@ -26,16 +26,9 @@ SUPPORTED = (
 )
 
 
-def _suite2p_file(folder: Path) -> Path | None:
-    """The movie of a folder that suite2p made, where it is one."""
-    movie = folder / "data.bin"
-    return movie if movie.is_file() and (folder / SETTINGS).is_file() else None
-
-
 def _open_folder(path: Path, choice: Choice) -> Recording:
-    movie = _suite2p_file(path)
-    if movie is not None:
-        return open_raw(movie, choice)
+    if is_suite2p(path):
+        return open_suite2p(path, choice)
     if is_zarr(path):
         return open_zarr(path, choice)
     if _vendor.is_bruker(path):

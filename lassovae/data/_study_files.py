@@ -161,7 +161,7 @@ def read_study(path: str | PathLike[str]) -> Study:
         rate = check_frame_rate(where, row.get("frame_rate_hz") or None)  # type: ignore[arg-type]  # text is checked
         side = check_pixel_size(where, row.get("pixel_size_um") or None)  # type: ignore[arg-type]  # likewise
         channel, plane = _number(where, "channel", row), _number(where, "plane", row)
-        dataset = row.get("dataset") or None
+        dataset = row.get("dataset", "").strip("/") or None
         place = table.parent / row["recording"]
         first = seen.setdefault((place.resolve(), channel, plane, dataset), number)
         if first != number:

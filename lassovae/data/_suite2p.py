@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import pickletools
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lassovae._errors import InputError
-from lassovae.data._choice import Choice, positive, whole_number
+from lassovae.data._choice import Choice, chosen, positive, whole_number
 from lassovae.data._contiguous import ContiguousRecording
 from lassovae.data._files import require_file
 from lassovae.data._recording import Recording
 
 SUITE2P_DTYPE = np.dtype("<i2")
-SETTINGS = "ops.npy"
+SETTINGS, MOVIE, SECOND_CHANNEL = "ops.npy", "data.bin", "data_chan2.bin"
 LARGEST_SETTINGS = 1 << 28  # bytes; suite2p keeps a few mean images in it, a few megabytes
 WANTED = ("Ly", "Lx", "nframes", "fs")
 BOOKKEEPING = frozenset({"MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "FRAME"})
@@ -134,3 +136,35 @@ def open_raw(path: Path, choice: Choice) -> Recording:
     return ContiguousRecording(
         path, (num_frames, *frame_shape), dtype, 0, frame_rate_hz=positive(numbers.get("fs"))
     )
+
+
+def _planes(folder: Path) -> list[Path]:
+    """The folders of a suite2p result, one a plane, that hold a movie: itself, or those called plane0, plane1, ..."""
+    if (folder / MOVIE).is_file() and (folder / SETTINGS).is_file():
+        return [folder]
+    below = [place for place in folder.glob("plane*") if re.fullmatch("plane[0-9]{1,4}", place.name)]
+    return sorted(
+        (place for place in below if (place / MOVIE).is_file()), key=lambda place: int(place.name[5:])
+    )
+
+
+def is_suite2p(folder: Path) -> bool:
+    """Whether a folder holds the registered movie of suite2p."""
+    return bool(_planes(folder))
+
+
+def open_suite2p(folder: Path, choice: Choice) -> Recording:
+    """Open the registered movie in a folder that suite2p made: `plane0`, or the one above with all planes.
+
+    Args:
+        folder: that holds `data.bin`, or folders plane0, plane1, ... that do.
+        choice: `plane` where there are several; `channel` where there is `data_chan2.bin` too.
+
+    Raises:
+        InputError: as `open_raw`, or several planes or channels and none was chosen.
+    """
+    planes = _planes(folder)
+    place = planes[chosen(str(folder), "plane", len(planes), choice.plane)]
+    movies = [movie for movie in (place / MOVIE, place / SECOND_CHANNEL) if movie.is_file()]
+    movie = movies[chosen(str(place), "channel", len(movies), choice.channel)]
+    return open_raw(movie, replace(choice, plane=None, channel=None))

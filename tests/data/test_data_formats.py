@@ -182,6 +182,27 @@ def test_opening_and_reading_leave_the_other_frames_alone(tmp_path, kind):
     assert (later != expected[20:]).any()
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_garbled_files_give_one_kind_of_error(tmp_path, kind):
+    """Bytes changed, cut off and put in: an InputError of one line, or a movie of the same size as its claim."""
+    path = FORMATS[kind][0](tmp_path, make_movie()[:6])
+    file = main_file(path) if "zarr" not in kind else next(iter(path.rglob("movie/*[yn]")))
+    file = file if file.exists() else path / "frame_5.tif"
+    content, rng = file.read_bytes(), np.random.default_rng(1)
+    for attempt in range(25):
+        garbled = bytearray(content)
+        for _ in range(3):
+            garbled[rng.integers(min(len(content), 1000))] = rng.integers(256)
+        file.write_bytes(garbled[: rng.integers(len(content))] if attempt % 5 == 0 else garbled)
+        try:
+            recording = open_recording(path)
+            if recording.shape[1] * recording.shape[2] <= 1 << 20:
+                assert recording[-2:].shape[1:] == recording.frame_shape
+        except InputError as error:
+            told = str(error)
+            assert "\n" not in told  # whether it is raised depends on the bytes
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".nwb", ".npy", ".npz", ".tif", ".bin", ""])
 def test_what_is_none_of_these(tmp_path, suffix):
     path = tmp_path / f"m{suffix}"
@@ -189,6 +210,23 @@ def test_what_is_none_of_these(tmp_path, suffix):
     with pytest.raises(InputError, match=re.escape(f"m{suffix}")) as caught:
         open_recording(path)
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_kind_says_what_is_supported_and_by_which_extra(tmp_path):
+    (tmp_path / "m.xyz").write_bytes(b"1")
+    with pytest.raises(InputError) as caught:
+        open_recording(tmp_path / "m.xyz")
+    for word in (
+        "'.xyz'",
+        "ScanImage",
+        ".h5",
+        ".nwb",
+        ".npz",
+        "lassovae[zarr]",
+        "lassovae[video]",
+        "lassovae[vendor]",
+    ):
+        assert word in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["m.npy", "m.tif", "m.dat", "m"])
@@ -206,7 +244,7 @@ def test_the_content_decides_where_the_suffix_is_wrong(tmp_path, name):
         ("channel", "hdf5"),
         ("plane", "npz"),
         ("dtype", "nwb"),
-        ("channel", "suite2p"),
+        ("dataset", "suite2p"),
     ],
 )
 def test_arguments_that_mean_nothing_are_refused(tmp_path, argument, kind):

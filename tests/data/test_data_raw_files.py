@@ -133,6 +133,20 @@ def test_suite2p_folders_and_files(tmp_path, movie):
     assert open_recording(folder / "data.bin", shape=(48, 16)).frame_shape == (48, 16)
 
 
+def test_planes_and_channels_of_suite2p(tmp_path, movie):
+    (tmp_path / "suite2p").mkdir()
+    for plane in range(11):
+        folder = write.suite2p(tmp_path / "suite2p" / f"plane{plane}", movie + plane)
+    (folder / "data_chan2.bin").write_bytes(np.full(SHAPE, 7, np.int16).tobytes())
+    with pytest.raises(InputError, match="suite2p: holds 11 planes; choose one by plane=0 to plane=10"):
+        open_recording(tmp_path / "suite2p")
+    np.testing.assert_array_equal(open_recording(tmp_path / "suite2p", plane=9)[4], movie[4] + 9)
+    with pytest.raises(InputError, match="plane10: holds 2 channels"):
+        open_recording(folder)
+    np.testing.assert_array_equal(open_recording(folder, channel=0)[4], movie[4] + 10)
+    assert (open_recording(tmp_path / "suite2p", plane=10, channel=1)[:] == 7).all()
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
