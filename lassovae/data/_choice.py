@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lassovae._errors import InputError
 
-LARGEST_EXPANSION = 10_000  # pixel bytes per stored byte; deflate reaches 1032, LZW 2731
+LARGEST_EXPANSION = 50_000  # pixel bytes per stored byte; deflate reaches 1032, LZW 2731, Zstandard 32 768
 MICROMETRES = {
     "m": 1e6,
     "meter": 1e6,
@@ -143,9 +145,10 @@ def choose_dataset(name: str, candidates: Iterable[str], given: str | None, what
 
 
 def positive(value: Any) -> float | None:
-    """A finite number above 0 from a file's metadata, None for anything else."""
+    """A finite number above 0 from a file's metadata, alone or as the only one of an array; None for anything else."""
+    array = np.asarray(value)
     try:
-        number = float(value)
+        number = float(array.reshape(-1)[0]) if array.size == 1 else math.nan
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and number > 0 else None

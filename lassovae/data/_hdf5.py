@@ -99,12 +99,12 @@ def _check_chunks(name: str, dataset: h5py.Dataset, size: int) -> None:
     chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
     expected = math.prod(-(-side // step) for side, step in zip(dataset.shape, dataset.chunks, strict=True))
     compressed = dataset.id.get_create_plist().get_nfilters() > 0
-    state = {"present": 0, "beyond": 0, "smallest": chunk_bytes}
+    state = {"present": 0, "beyond": 0, "largest": 0}
 
     def visit(info: Any) -> None:
         state["present"] += 1
         state["beyond"] += info.byte_offset is None or info.byte_offset + info.size > size
-        state["smallest"] = min(state["smallest"], info.size)
+        state["largest"] = max(state["largest"], info.size)
 
     dataset.id.chunk_iter(visit)
     missing = expected - state["present"] + state["beyond"]
@@ -113,7 +113,7 @@ def _check_chunks(name: str, dataset: h5py.Dataset, size: int) -> None:
             f"{name}: {missing} of {expected} chunks were never written or are cut off; the recording was broken off: "
             "copy it again, or save the frames that are there"
         )
-    require_expansion(name, chunk_bytes, state["smallest"], compressed)
+    require_expansion(name, chunk_bytes, state["largest"], compressed)
 
 
 def check_dataset(path: Path, dataset: h5py.Dataset, size: int) -> None:
@@ -153,7 +153,7 @@ class Hdf5Recording(Recording):
     Args:
         path: the file.
         dataset: full name of the dataset within it.
-        transposed: the stored axes are (time, width, height), as in NWB.
+        transposed: the stored axes are (time, width, height), as in NWB and of MATLAB.
         plane: index on a fourth stored axis; None where there are three.
         frame_rate_hz: frames per second, None where unknown.
         pixel_size_um: (height, width) in micrometres, None where unknown.
@@ -217,7 +217,7 @@ def open_hdf5(path: Path, choice: Choice) -> Recording:
     """Open a dataset of an HDF5 file: the one named, or the only one of three axes.
 
     The frame rate comes from an attribute `frame_rate_hz`, `frame_rate` or `fps` of the dataset or the file, the pixel
-    size in micrometres from `pixel_size_um`.
+    size in micrometres from `pixel_size_um`. What MATLAB wrote (version 7.3) as height x width x time is turned.
 
     Raises:
         InputError: damaged, cut short, no or several movies, pixels elsewhere, or a compression that cannot be read.
@@ -234,4 +234,6 @@ def open_hdf5(path: Path, choice: Choice) -> Recording:
         attributes, of_file = follow(path, file, key).attrs, file.attrs
         rate = number_of(attributes, *RATE_ATTRIBUTES) or number_of(of_file, *RATE_ATTRIBUTES)
         side = number_of(attributes, "pixel_size_um") or number_of(of_file, "pixel_size_um")
-    return Hdf5Recording(path, key, frame_rate_hz=rate, pixel_size_um=micrometres(side, side, "um"))
+        by_columns = "MATLAB_class" in attributes
+    size = micrometres(side, side, "um")
+    return Hdf5Recording(path, key, transposed=by_columns, frame_rate_hz=rate, pixel_size_um=size)

@@ -49,7 +49,7 @@ def _rate(path: Path, file: h5py.File, series: str) -> float | None:
         if duration is not None:
             return positive((len(stamps) - 1) / duration)
     rate = follow(path, file, f"{series}/imaging_plane/imaging_rate")
-    return positive(rate[()]) if isinstance(rate, h5py.Dataset) and rate.shape == () else None
+    return positive(rate[()]) if isinstance(rate, h5py.Dataset) and rate.size == 1 else None
 
 
 def _numbers(thing: Any) -> list[float] | None:

@@ -35,7 +35,7 @@ def _frame_times(path: Path, container: Any, stream: Any, size: int) -> tuple[li
 
     The index of the file says it where every frame stands alone; else all packets are read, and none is decoded.
     """
-    index = list(stream.index_entries)
+    index = list(getattr(stream, "index_entries", ()))  # older versions of PyAV have none
     if stream.codec_context.name in EVERY_FRAME_ALONE and 0 < len(index) == stream.frames:
         if any(entry.pos + entry.size > size for entry in index):
             whole = sum(entry.pos + entry.size <= size for entry in index)

@@ -199,7 +199,7 @@ def check_chunks(array: ArrayMetadata) -> None:
     if len(shape) != len(chunks) or min(chunks) < 1:
         raise _damaged(array.folder, f"chunks {chunks} for shape {shape}")
     expected = math.prod(-(-side // step) for side, step in zip(shape, chunks, strict=True))
-    smallest, present = None, 0
+    sizes, present = [], 0
     for place, _, files in os.walk(array.folder):
         for file in files:
             chunk = Path(place) / file
@@ -212,12 +212,12 @@ def check_chunks(array: ArrayMetadata) -> None:
                 start < side for start, side in zip(starts, shape, strict=True)
             ):
                 present += 1
-                size = chunk.stat().st_size
-                smallest = size if smallest is None else min(smallest, size)
+                sizes.append(chunk.stat().st_size)
     if present < expected:
         raise InputError(
             f"{array.folder}: {expected - present} of {expected} chunks are missing; copy it again, or if their frames "
             "are blank, store them (write_empty_chunks)"
         )
     chunk_bytes = math.prod(chunks) * array.dtype.itemsize
-    require_expansion(str(array.folder), chunk_bytes, smallest or 0, array.compressed)
+    stored = max(sizes, default=0) if array.compressed else min(sizes, default=0)
+    require_expansion(str(array.folder), chunk_bytes, stored, array.compressed)

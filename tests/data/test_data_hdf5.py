@@ -119,6 +119,25 @@ def test_pixels_that_are_no_numbers(tmp_path, dtype):
         open_recording(path)
 
 
+def test_what_matlab_wrote_is_turned(tmp_path, movie):
+    """MATLAB 7.3 keeps its arrays by columns: height x width x time becomes (time, width, height) in the file."""
+    path = tmp_path / "m.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        dataset = file.create_dataset("Y", data=movie.swapaxes(1, 2))
+        dataset.attrs["MATLAB_class"] = np.bytes_("uint16")
+        dataset.attrs["fps"] = np.array([[7.5]])
+    recording = open_recording(path)
+    assert (recording.shape, recording.frame_rate_hz) == (movie.shape, 7.5)
+    np.testing.assert_array_equal(recording[8:3:-1], movie[8:3:-1])
+
+
+def test_a_blank_chunk_is_no_damage(tmp_path, movie):
+    blank = np.zeros((64, 512, 512), np.uint16)
+    blank[0, 0, :200] = 1
+    path = write.hdf5(tmp_path / "m.h5", movie=(blank, {"chunks": (32, 512, 512), "compression": "gzip"}))
+    assert not open_recording(path)[40:].any()
+
+
 def test_only_the_chunks_of_those_frames_are_read(tmp_path, movie):
     path = write.hdf5(tmp_path / "m.h5", movie=(movie, {"chunks": (4, 24, 32), "compression": "gzip"}))
     recording = open_recording(path)

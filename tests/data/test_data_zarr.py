@@ -94,6 +94,14 @@ def test_a_missing_chunk(tmp_path, movie, zarr_format):
         open_recording(path)
 
 
+def test_blank_chunks_that_are_stored(tmp_path):
+    blank = np.full((64, 256, 256), 9, np.uint16)
+    blank[:8] = np.random.default_rng(0).integers(0, 4000, (8, 256, 256))
+    group = zarr.open_group(tmp_path / "m.zarr", mode="w")
+    group.create_array("movie", data=blank, chunks=(32, 256, 256))
+    assert (open_recording(tmp_path / "m.zarr")[30:] == 9).all()
+
+
 def test_several_arrays(tmp_path, movie):
     path = write.zarr_array(tmp_path / "m.zarr", movie, 3)
     zarr.open_group(path, mode="a").create_array("deep/other", data=movie[:5])
