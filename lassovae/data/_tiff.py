@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from lassovae._errors import InputError
 from lassovae.data._choice import Choice
 from lassovae.data._contiguous import read_frames
 from lassovae.data._recording import Recording, check_frame_rate
-from lassovae.data._tiff_headers import Pieces, decode_page
+from lassovae.data._tiff_headers import Pieces, decode_page, header_of
 from lassovae.data._tiff_pages import inspect_frame, inspect_movie, listening, opened
 
 SUFFIXES = (".tif", ".tiff")
@@ -124,9 +125,14 @@ class TiffFolderRecording(Recording):
             raise InputError(f"{self.name}: no .tif or .tiff file in this folder; check the path")
         shape, dtype, place = inspect_frame(self.files[0])
         self._stored = [(dtype, place)]  # of each file: dtype with its byte order, byte of the first pixel
+        model = header_of(self.files[0])
         for file in self.files[1:]:
-            size, pixels, place = inspect_frame(file)
-            self._stored.append((pixels, place))
+            header = header_of(file) if model is not None else None
+            if header is not None and header.like(model) and header.holds(math.prod(shape) * dtype.itemsize):
+                self._stored.append((dtype, header.place if place is not None else None))
+                continue
+            size, pixels, of_file = inspect_frame(file)
+            self._stored.append((pixels, of_file))
             if size != shape or pixels.newbyteorder("=") != dtype.newbyteorder("="):
                 raise InputError(
                     f"{file}: a frame of {size} {pixels.newbyteorder('=')}, but {self.files[0].name} has {shape} "

@@ -5,9 +5,11 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
+
+from lassovae.data._choice import LARGEST_EXPANSION
 
 # Tags that decide how pixels are stored: widths, bits, compression, order, strips, planes, predictor, tiles, samples.
 KIND = frozenset(
@@ -17,6 +19,7 @@ PLACES, LENGTHS = frozenset({273, 324}), frozenset({279, 325})
 # none, LZW, deflate (two numbers), PackBits, LZMA, Zstandard: pieces that are decoded by themselves
 SIMPLE = frozenset({1, 5, 8, 32946, 32773, 34925, 50000})
 INTEGERS = {3: "H", 4: "I", 16: "Q"}
+COMPRESSION = 259
 MOST_TAGS = 1024
 
 
@@ -31,6 +34,34 @@ class Pieces:
 
     offsets: np.ndarray
     counts: np.ndarray
+
+
+class _Headers(NamedTuple):
+    """What pages say: byte order, the tags that decide how pixels are stored, and places and bytes of their pieces."""
+
+    order: str
+    kind: tuple[tuple[int, int, int, bytes], ...]
+    offsets: list[list[int]]
+    counts: list[list[int]]
+
+    def like(self, other: _Headers | None) -> bool:
+        """Whether a page is stored as another: then what holds of the one's pixels holds of the other's."""
+        return other is not None and (self.order, self.kind) == (other.order, other.kind)
+
+    @property
+    def place(self) -> int | None:
+        """Byte of the first pixel of the only page where its pieces lie one behind the other, else None."""
+        ends = [offset + count for offset, count in zip(self.offsets[0], self.counts[0], strict=True)]
+        return self.offsets[0][0] if ends[:-1] == self.offsets[0][1:] else None
+
+    def holds(self, frame_bytes: int) -> bool:
+        """Whether the pieces of the only page can hold the pixels of a frame."""
+        compression = next((entry for entry in self.kind if entry[0] == COMPRESSION), None)
+        plain = (
+            compression is None
+            or int.from_bytes(compression[3][:2], "little" if self.order == "<" else "big") == 1
+        )
+        return sum(self.counts[0]) * (1 if plain else LARGEST_EXPANSION) >= frame_bytes
 
 
 class _Unusual(Exception):
@@ -57,9 +88,8 @@ def _values(
     return [value for (value,) in layout.iter_unpack(content)]
 
 
-def _walk(
-    file: IO[bytes], order: str, big: bool, size: int, limit: int
-) -> tuple[list[list[int]], list[list[int]]]:
+def _walk(file: IO[bytes], order: str, big: bool, size: int, limit: int) -> _Headers:
+    """What the headers of the first `limit` pages say."""
     number, entries, pointer = (
         (struct.Struct(order + "Q"), struct.Struct(order + "HHQ8s"), struct.Struct(order + "Q"))
         if big
@@ -92,7 +122,28 @@ def _walk(
         offsets.append(_values(file, order, big, of_page[0], size))
         counts.append(_values(file, order, big, lengths[0], size))
         place = int(pointer.unpack(content[num_tags * entries.size :])[0])
-    return offsets, counts
+    return _Headers(order, tuple(first), offsets, counts)
+
+
+def header_of(path: Path) -> _Headers | None:
+    """The header of a file of one page; None where it has more, is damaged, or does not hold all its pixels."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(4)
+            order, version = ("<" if head[:2] == b"II" else ">"), head[2:].strip(b"\0")
+            if head[:2] not in (b"II", b"MM") or version not in (b"*", b"+"):
+                return None
+            found = _walk(file, order, version == b"+", size, 2)
+    except (_Unusual, struct.error, OSError):
+        return None  # what is wrong is found by the slow way
+    if len(found.offsets) != 1 or not found.offsets[0]:
+        return None
+    within = all(
+        offset > 0 and count > 0 and offset + count <= size
+        for offset, count in zip(found.offsets[0], found.counts[0], strict=True)
+    )
+    return found if within else None
 
 
 def find_pieces(path: Path, tif: Any, size: int, num_pages: int) -> Pieces | None:
@@ -113,14 +164,14 @@ def find_pieces(path: Path, tif: Any, size: int, num_pages: int) -> Pieces | Non
         return None
     try:
         with path.open("rb") as file:
-            offsets, counts = _walk(file, tif.byteorder, tif.is_bigtiff, size, num_pages)
+            found = _walk(file, tif.byteorder, tif.is_bigtiff, size, num_pages)
     except (_Unusual, struct.error, OSError):
         return None  # what is wrong is found by the slow way
     pieces = len(first.dataoffsets)
-    if len(offsets) < num_pages or any(len(of_page) != pieces for of_page in offsets):
+    if len(found.offsets) < num_pages or any(len(of_page) != pieces for of_page in found.offsets):
         return None
     try:
-        return Pieces(np.array(offsets, np.int64), np.array(counts, np.int64))
+        return Pieces(np.array(found.offsets, np.int64), np.array(found.counts, np.int64))
     except OverflowError:
         return None
 
