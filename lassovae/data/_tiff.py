@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from lassovae._errors import InputError
 from lassovae.data._choice import Choice
 from lassovae.data._contiguous import read_frames
 from lassovae.data._recording import Recording, check_frame_rate
-from lassovae.data._tiff_headers import Pieces, decode_page, header_of
+from lassovae.data._tiff_headers import Pieces, decode_pieces, header_of, read_pieces
 from lassovae.data._tiff_pages import inspect_frame, inspect_movie, listening, opened
 
 SUFFIXES = (".tif", ".tiff")
+FRAMES_AT_A_TIME = 32  # compressed frames whose bytes are held while they are decoded
+MOST_WORKERS = 8
 
 
 class TiffRecording(Recording):
@@ -70,10 +74,25 @@ class TiffRecording(Recording):
 
     def _decode(self, frames: range, out: np.ndarray, pieces: Pieces) -> None:
         """Fill `out` with compressed frames whose places are known."""
-        with listening(), opened(self._path) as tif, self._path.open("rb") as file:
-            for target, frame in zip(out, frames, strict=True):
+        workers = min(MOST_WORKERS, os.cpu_count() or 1, len(frames))
+        with (
+            listening(),
+            opened(self._path) as tif,
+            self._path.open("rb") as file,
+            ThreadPoolExecutor(workers) as pool,
+        ):
+            page = tif.pages[0]
+            for start in range(0, len(frames), FRAMES_AT_A_TIME):
+                part = frames[start : start + FRAMES_AT_A_TIME]
+                frame = part[0]
                 try:
-                    decode_page(tif.pages[0], file, pieces.offsets[frame], pieces.counts[frame], target)
+                    stored = []
+                    for frame in part:
+                        stored.append(read_pieces(file, pieces.offsets[frame], pieces.counts[frame]))
+                    targets = out[start : start + len(part)]
+                    decoded = pool.map(decode_pieces, itertools.repeat(page), stored, targets)
+                    for frame in part:  # noqa: B007  # an error names it
+                        next(decoded)
                 except Exception as error:
                     raise _cannot_decode(self.name, frame, error) from error
 

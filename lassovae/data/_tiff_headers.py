@@ -176,24 +176,33 @@ def find_pieces(path: Path, tif: Any, size: int, num_pages: int) -> Pieces | Non
         return None
 
 
-def decode_page(page: Any, file: IO[bytes], offsets: np.ndarray, counts: np.ndarray, out: np.ndarray) -> None:
-    """Decode the pieces of a page.
+def read_pieces(file: IO[bytes], offsets: np.ndarray, counts: np.ndarray) -> list[bytes]:
+    """The stored bytes of the pieces of a page.
+
+    Raises:
+        EOFError: the file ends within one.
+    """
+    found = []
+    for offset, count in zip(offsets.tolist(), counts.tolist(), strict=True):
+        file.seek(offset)
+        found.append(file.read(count))
+        if len(found[-1]) < count:
+            raise EOFError("the file ends within the frame")
+    return found
+
+
+def decode_pieces(page: Any, pieces: list[bytes], out: np.ndarray) -> None:
+    """Decode a page.
 
     Args:
         page: tifffile's first page of the file, to which this one is alike.
-        file: the file.
-        offsets, counts: (pieces,) of the page to decode.
+        pieces: stored bytes of each of its strips or tiles.
         out: (height, width), filled.
 
     Raises:
-        EOFError: the file ends within a piece.
         Exception: of the decoder, where a piece is damaged.
     """
-    for number, (offset, count) in enumerate(zip(offsets.tolist(), counts.tolist(), strict=True)):
-        file.seek(offset)
-        content = file.read(count)
-        if len(content) < count:
-            raise EOFError("the file ends within the frame")
+    for number, content in enumerate(pieces):
         piece, (_, _, row, column, _), shape = page.decode(content, number)
         if piece is None:
             raise EOFError("a piece is missing")
