@@ -50,6 +50,8 @@ def lam_path_figure(
         ax.axvline(used, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
         ax.plot(strengths, values, color=color, marker="o", markersize=3)
         ax.set_xscale("log")
+        ax.set_xticks(strengths, [f"{value:.2g}" for value in strengths])
+        ax.set_xticks([], minor=True)
         ax.set_xlabel("l1 strength λ (stronger to the right)")
     left.set_ylim(bottom=0)
     left.set_ylabel("non-zeros a target")

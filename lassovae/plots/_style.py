@@ -178,12 +178,8 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 160) -> Pat
     os.close(handle)
     try:
         with style():
-            engine = figure.get_layout_engine()
-            if engine is not None:
-                for _ in range(
-                    3
-                ):  # square images and their colour bars settle over several layouts, not in one
-                    engine.execute(figure)
+            for _ in range(3):  # square images and their colour bars settle over several layouts, not in one
+                figure.draw_without_rendering()
             figure.savefig(temporary, dpi=dpi, format=target.suffix[1:] or "png")
         os.chmod(temporary, 0o644)  # mkstemp makes it private, which a report's figure should not be
         os.replace(temporary, target)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 from lassovae import plots
@@ -9,10 +12,13 @@ from lassovae._errors import InputError
 from lassovae.report._drawing import Drawing, Drawn, Missing, edge_columns
 from lassovae.report._scene import Scene
 from lassovae.report._shown import heading, model_title
-from lassovae.var import lam_path
+from lassovae.var import LamPath, lam_path
 
-TRIED = 2.0 ** np.arange(3, -3, -1)  # l1 strengths of the path, as multiples of the one used
-MOST_ROWS = 3000  # frames that the path is fitted to: what it costs grows with them
+TRIED = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)  # l1 strengths of the path, as multiples of the one used
+ALWAYS = 4  # of these, from strong to weak; weaker ones only where they cost little
+MOST_ROWS, FEWEST_ROWS = 3000, 300  # frames that the path is fitted to
+MOST_DESIGN = 2e8  # rows x predictors x targets of a fit of the path
+MOST_WORK = 2e9  # the same, times non-zeros a target, after which no weaker strength is tried
 
 
 def networks(scene: Scene) -> Drawn:
@@ -80,30 +86,55 @@ def swaps(scene: Scene) -> Drawn:
     return Drawing("swap_and_network", "network", "Coefficients of one run on another", caption, figure, data)
 
 
+def _some_runs(latents: Sequence[np.ndarray], order: int) -> list[np.ndarray]:
+    """As many runs as a path is fitted to in reasonable time: the first, and those after it that still fit in."""
+    nodes = latents[0][0].size
+    most = min(max(MOST_DESIGN / (order * nodes**2), FEWEST_ROWS), MOST_ROWS)
+    taken, rows = [latents[0]], len(latents[0])
+    for z in latents[1:]:
+        if rows + len(z) > most:
+            break
+        taken.append(z)
+        rows += len(z)
+    return taken
+
+
 def path(scene: Scene) -> Drawn:
     """How many couplings survive along the l1 strength, and what frames held out say of it."""
     title = "Choice of the l1 strength"
     model, analysis = scene.results[scene.best]
-    used, condition = analysis.condition_lam, analysis.conditions[0]
+    used, condition, order = analysis.condition_lam, analysis.conditions[0], model.config.order
     if not used > 0:
         return Missing("path", title, "The fits have no l1 penalty (λ = 0), so there is no path to walk.")
-    runs: list[np.ndarray] = []
-    rows = 0
-    for index in analysis.runs_of(condition):
-        if runs and rows + len(analysis.latents[index]) > MOST_ROWS:
+    latents = [analysis.latents[i] for i in analysis.runs_of(condition)]
+    runs = _some_runs(latents, order)
+    rows, of_all = (sum(len(z) - order for z in some) for some in (runs, latents))
+    nodes = latents[0][0].size
+    fewer = math.sqrt(rows / of_all)  # chance correlations fall with the root of the frames, and so must λ
+    found: list[LamPath] = []
+    for number, factor in enumerate(TRIED):
+        dear = bool(found) and float(found[-1].nonzeros[0]) * rows * order * nodes**2 > MOST_WORK
+        if number >= ALWAYS and dear:
             break
-        runs.append(analysis.latents[index])
-        rows += len(runs[-1])
-    try:
-        found = lam_path(runs, model.config.order, (used * TRIED).tolist())
-    except InputError as reason:
-        return Missing("path", title, f"The path was not walked: {reason}.")
-    figure = plots.lam_path_figure(found.lams, found.nonzeros, found.held_out, used=used)
-    caption = (
-        f"The {model_title(scene.best)}'s fit to {len(runs)} of {len(analysis.runs_of(condition))} runs of {condition} "
-        f"at several l1 strengths; the broken line is the one used for each condition, λ = {used:.3g}. a, non-zero "
-        "coefficients a target. b, relative error of forecasting one half of every run with the coefficients of the "
-        "other half: 0 is a perfect forecast, 1 is none. Fits to half the frames want about 1.4 times the strength."
+        try:
+            found.append(lam_path(runs, order, [factor * used / fewer]))
+        except InputError as reason:
+            return Missing("path", title, f"The path was not walked: {reason}.")
+    data = {
+        name: np.concatenate([getattr(one, name) for one in found])
+        for name in ("lams", "nonzeros", "held_out", "aic", "bic", "ebic")
+    }
+    data = {"lam": data["lams"] * fewer, "lam_as_fitted": data.pop("lams")} | data
+    figure = plots.lam_path_figure(data["lam"], data["nonzeros"], data["held_out"], used=used)
+    some = (
+        f" It is fitted to {len(runs)} of the {len(latents)} runs, to save time, at strengths that are larger by the "
+        "root of how many fewer frames these have; the axis has the strength for all frames."
     )
-    data = {name: getattr(found, name) for name in ("lams", "nonzeros", "held_out", "aic", "bic", "ebic")}
+    caption = (
+        f"The {model_title(scene.best)}'s fit to runs of {condition} at several l1 strengths; the broken line is the "
+        f"one used for each condition, λ = {used:.3g}. a, non-zero coefficients a target. b, relative error of "
+        "forecasting one half of every run with the coefficients of the other half: 0 is a perfect forecast, 1 is "
+        "none. Fits to half the frames want about 1.4 times the strength. A flat minimum near the line is what one "
+        f"wants to see.{some if len(runs) < len(latents) else ''}"
+    )
     return Drawing("lam_path", "path", title, caption, figure, {"lam_path": data})

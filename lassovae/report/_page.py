@@ -26,7 +26,10 @@ ALL_BYTES = 4_000_000  # of all of them together
 
 PARTS = {  # part of the page -> (heading, what it holds)
     "maps": ("Where in the image", "Where influence comes from, how surely, and where conditions differ."),
-    "network": ("Network of influences", "Which nodes act on which; a node is a patch of 8 x 8 pixels."),
+    "network": (
+        "Network of influences",
+        "Which nodes act on which; a node is a patch of 8 x 8 pixels, or a region about it.",
+    ),
     "dynamics": (
         "Activity and forecasts",
         "What the model sees, what it forecasts one frame ahead, and what is left.",

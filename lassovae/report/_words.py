@@ -103,7 +103,8 @@ def answer(results: Results, main: str) -> tuple[str, str]:
         "ways to deal the labels out again that look at least as "
         "different as the study does."
     )
-    return verdict, f"By the {model_title(name)}. {test.sentences()[0]} {plain}"
+    by = "" if len(results) == 1 else f"By the {model_title(name)}. "
+    return verdict, f"{by}{test.sentences()[0]} {plain}"
 
 
 def findings(results: Results, main: str) -> list[Finding]:
@@ -111,20 +112,27 @@ def findings(results: Results, main: str) -> list[Finding]:
     analysis = results[main][1]
     tellers = _tellers(results, main)
     differ, where = [], []
+    alone = len(results) == 1
     for name in tellers:
         test, found = results[name][1].condition_test, results[name][1].differences
-        title = heading(name)
+        title = "" if alone else heading(name)
         if test is not None:
             differ.append((title, " ".join(test.sentences())))
         if found is not None and found.maps is not None:
             where += [
-                (f"{title}, {what}", text) for what, text in zip(KINDS, found.sentences(), strict=False)
+                (f"{title}, {what}" if title else what.capitalize(), text)
+                for what, text in zip(KINDS, found.sentences(), strict=False)
             ]
-    told = heading(main)
+    told = "" if alone else heading(main)
     paper = [(told, comparison_sentence(c)) for c in analysis.comparisons or ()]
     if analysis.influence_result is not None:
-        paper.append((f"{told}, influence of nodes", rank_sum_sentence(analysis.influence_result)))
-    forecasts = [(heading(name), _forecasts(results[name][1])) for name in tellers]
+        paper.append(
+            (
+                f"{told}, influence of nodes" if told else "Influence of nodes",
+                rank_sum_sentence(analysis.influence_result),
+            )
+        )
+    forecasts = [("" if alone else heading(name), _forecasts(results[name][1])) for name in tellers]
     parts = {
         "Do the conditions differ?": differ,
         "Where do they differ?": where,

@@ -94,3 +94,13 @@ def test_no_file_names_jax(folder):
 
     for path in (pathlib.Path(lassovae.__file__).parent / folder).glob("*.py"):
         assert "jax" not in path.read_text()
+
+
+def test_names_of_others_are_drawn_as_they_are_or_shortened(tmp_path):
+    assert plots.short_name("run 3 (F)") == "run 3 (F)"
+    assert plots.short_name("a$b_{c$") == r"a\$b_{c\$"
+    assert plots.short_name("x" * 30 + "end", 11) == "xxxxxx…xend"
+    assert plots.short_name("日本\n\u200e") == "□" * 4
+    figure = plots.new_figure(3, 1)
+    figure.subplots().set_title(plots.short_name(r"$\frac{ $^ 日 " * 9))
+    plots.save(figure, tmp_path / "name.png")  # a formula that is none would raise, a missing sign would warn
