@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lassovae._config import Config
+from lassovae.data import Prepared
 from lassovae.training import read_json
 
 UNKNOWN = "not recorded: this folder holds no provenance.json of a training"
@@ -21,11 +22,13 @@ class Provenance:
     Attributes:
         facts: (what, value), in order.
         inputs: (run, sha256 of its pixels).
+        steps: (run, what the preprocessing did to it).
         settings: (name, value, default, whether they differ).
     """
 
     facts: tuple[tuple[str, str], ...]
     inputs: tuple[tuple[str, str], ...]
+    steps: tuple[tuple[str, str], ...]
     settings: tuple[tuple[str, str, str, bool], ...]
 
 
@@ -39,12 +42,13 @@ def _flat(values: dict[str, Any], before: str = "") -> dict[str, str]:
     return found
 
 
-def provenance(folder: Path, config: Config) -> Provenance:
+def provenance(folder: Path, config: Config, prepared: Prepared) -> Provenance:
     """What provenance.json of a folder tells, if it is there, and the settings of a model.
 
     Args:
         folder: of a run.
         config: of the model that the page speaks for.
+        prepared: frames, which know what was done to them.
     """
     path = folder / "provenance.json"
     facts = [("report written with", f"lassovae {version('lassovae')} on Python {platform.python_version()}")]
@@ -71,4 +75,9 @@ def provenance(folder: Path, config: Config) -> Provenance:
         (name, value, plain.get(name, ""), value != plain.get(name, ""))
         for name, value in _flat(config.to_dict()).items()
     )
-    return Provenance(tuple(facts), tuple(inputs), settings)
+    steps = tuple(
+        (name, "; ".join(said))
+        for name, said in zip(prepared.names, prepared.steps, strict=False)
+        if any(said)
+    )
+    return Provenance(tuple(facts), tuple(inputs), steps, settings)

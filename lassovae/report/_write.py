@@ -80,7 +80,7 @@ def write_report(
         tables=[*readable(tables), runs_table(ablation_runs(best))],
         edges=edge_view(scene),
         viewer=clips,
-        origins=provenance(folder, model.config),
+        origins=provenance(folder, model.config, prepared),
         methods=methods(*results[scene.best], study, prepared),
         settings_of=model_title(main),
         methods_of=model_title(scene.best),

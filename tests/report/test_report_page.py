@@ -9,10 +9,11 @@ import re
 
 import numpy as np
 import pytest
-from report_pages import CONDITIONS, EVIL, RUNS, Page
+from report_pages import CONDITIONS, CONFIG, EVIL, RUNS, Page
 
-from lassovae import InputError
+from lassovae import InputError, Preprocess
 from lassovae.report import write_report, write_results
+from lassovae.report._provenance import provenance
 
 
 def read(drawn):
@@ -170,8 +171,33 @@ def test_the_methods_text_has_the_settings_of_this_run(hostile):
         assert words in shown, words
 
 
-def test_a_page_without_provenance_says_so_and_one_with_it_tells_it(lonely, tmp_path):
+def test_a_page_without_provenance_says_so_and_one_with_it_tells_it(hostile, lonely, tmp_path):
     assert "this folder holds no provenance.json" in " ".join(read(lonely).text)
+    (tmp_path / "provenance.json").write_text(
+        json.dumps(
+            {
+                "written": "2026-03-08T12:00:00+00:00",
+                "device": "1 x <b>Abacus</b> (cpu)",
+                "versions": {"jax": "0.0.7"},
+                "inputs": [{"run": EVIL, "sha256": "ab" * 32}],
+            }
+        )
+    )
+    found = provenance(tmp_path, CONFIG.replace(seed=7, preprocess=Preprocess(downscale=2)), hostile[2])
+    assert {
+        "trained": "2026-03-08T12:00:00+00:00",
+        "device": "1 x <b>Abacus</b> (cpu)",
+        "jax": "0.0.7",
+    }.items() <= dict(found.facts).items()
+    assert found.inputs == ((EVIL, "ab" * 32),)
+    assert {name: value for name, value, _, differs in found.settings if differs} == {
+        "encoder": "block_mean",
+        "order": "2",
+        "window": "16",
+        "seed": "7",
+        "preprocess.downscale": "2",
+    }
+    assert dict(found.steps)[EVIL].endswith("clipped to [0, 1]")
 
 
 def test_results_alone_write_no_page(lonely, tmp_path):
