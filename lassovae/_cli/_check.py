@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ UNEQUAL = 1.25  # times as many frames in one condition as in another
 FEW_WINDOWS = 16
 LEVEL = 0.05
 GIGABYTE = 10**9
+# Products as small as those of placing a frame take three times the processor on two threads that wait for each other.
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 OPTION = re.compile(r"--preprocess\.\S+ [\w.]+")
 
 
@@ -54,6 +58,9 @@ class Check(Chosen):
         Raises:
             InputError: there is no study to look at.
         """
+        if "numpy" not in sys.modules:  # which reads them when it is imported, below
+            for name in BLAS_THREADS:
+                os.environ.setdefault(name, "1")
         try:
             study = open_study(self.study)
         except InputError as error:
