@@ -249,7 +249,7 @@ def test_a_study_that_is_gone(there, tmp_path, capsys):
         assert capsys.readouterr().err.endswith(expected)
     (tmp_path / "run" / "study.json").unlink()
     assert main(["analyse", str(tmp_path / "run")]) == 2
-    assert "was not trained by lassovae fit" in capsys.readouterr().err
+    assert "lassovae fit did not train it, or was killed" in capsys.readouterr().err
     (tmp_path / "run" / "study.json").write_text("{")
     assert main(["analyse", str(tmp_path / "run")]) == 2
     assert "study.json is not valid JSON" in capsys.readouterr().err
@@ -322,3 +322,31 @@ def test_verbose_speaks_where_nobody_looks(there, drawn, capsys):
 
 def test_read_study_needs_no_truth(there):
     assert read_study("demo/study.csv").truth is None
+
+
+def test_an_interrupted_training_says_how_to_go_on(there, tmp_path, capsys, monkeypatch):
+    from lassovae import training
+
+    command = ["fit", "demo/study.csv", "--out", str(tmp_path / "run"), "--preset", "smoke", "--window", "16"]
+    command += ["--model", "block_mean"]
+    trained = training.fit
+
+    def interrupted(*arguments, **options):
+        trained(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "fit", interrupted)
+    assert main(command) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "The same command with --resume goes on from the last epoch that was finished.",
+        "lassovae: error: interrupted",
+    ]
+    assert (tmp_path / "run" / "log.txt").read_text().endswith("interrupted\n")
+    monkeypatch.undo()
+    monkeypatch.chdir(there)
+    assert main([*command, "--resume"]) == 0
+    assert main(command) == 2
+    assert "go on with it (resume=True, --resume)" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run" / "study.json").read_text())["model"] == "block_mean"

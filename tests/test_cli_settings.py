@@ -182,6 +182,9 @@ def test_the_log_has_times_levels_and_the_end(tmp_path):
     with logged_to(tmp_path / "run", "fit"):
         logger.info("before the folder is there")
         (tmp_path / "run").mkdir()
+        logger.info("nor is it a run's")
+        assert not (tmp_path / "run" / "log.txt").exists()
+        (tmp_path / "run" / "config.json").touch()
         logger.warning("look out")
     with pytest.raises(InputError), logged_to(tmp_path / "run", "analyse"):
         raise InputError("no\ngood")
@@ -189,6 +192,7 @@ def test_the_log_has_times_levels_and_the_end(tmp_path):
     assert [line[19:].split(maxsplit=1) for line in lines] == [
         ["info", "lassovae fit"],
         ["info", "before the folder is there"],
+        ["info", "nor is it a run's"],
         ["warning", "look out"],
         ["info", "done"],
         ["info", "lassovae analyse"],
@@ -200,4 +204,16 @@ def test_the_log_has_times_levels_and_the_end(tmp_path):
 def test_nothing_is_logged_where_no_folder_came(tmp_path):
     with pytest.raises(InputError), logged_to(tmp_path / "run", "fit"):
         raise InputError("refused")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_that_is_refused_leaves_an_empty_folder_empty(table, tmp_path, capsys, monkeypatch):
+    from lassovae import training
+
+    def refused(*arguments, **options):
+        raise InputError("no")
+
+    monkeypatch.setattr(training, "fit", refused)
+    assert main(["fit", str(table), "--out", str(tmp_path), "--preset", "smoke", "--window", "8"]) == 2
+    assert capsys.readouterr().err == "lassovae: error: no\n"
     assert list(tmp_path.iterdir()) == []

@@ -88,17 +88,25 @@ class Fit(Chosen):
             else:
                 logger.setLevel(logging.WARNING)
             began = time.perf_counter()
-            model = training.fit(
-                study,
-                config,
-                run_dir=self.out,
-                resume=self.resume,
-                show_progress=speaks,
-                devices=self.devices,
-                max_memory_gb=self.max_memory_gb,
-            )
-            if speaks:
-                remember_study(self.out, self.study, study, self.model)
+            try:
+                model = training.fit(
+                    study,
+                    config,
+                    run_dir=self.out,
+                    resume=self.resume,
+                    show_progress=speaks,
+                    devices=self.devices,
+                    max_memory_gb=self.max_memory_gb,
+                )
+            except KeyboardInterrupt:
+                if speaks and any((self.out / "checkpoints").glob("*")):
+                    logger.warning(
+                        "The same command with --resume goes on from the last epoch that was finished."
+                    )
+                raise
+            finally:
+                if speaks and (self.out / "config.json").is_file():
+                    remember_study(self.out, self.study, study, self.model)
         if speaks:
             self._report(model.history, time.perf_counter() - began, describe_devices(used))
 

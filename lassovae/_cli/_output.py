@@ -51,7 +51,9 @@ class _RunLog(logging.Handler):
         self.write()
 
     def write(self) -> None:
-        if self._folder.is_dir():
+        if (
+            self._folder / "config.json"
+        ).is_file():  # no run folder yet: a file in it would make it one in use
             with (self._folder / LOG).open("a", encoding="utf-8") as file:
                 file.write("".join(self._waiting))
             self._waiting = []
@@ -66,7 +68,7 @@ def logged_to(folder: Path, command: str) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        _only_to(handler, logging.ERROR, one_line(error) or type(error).__name__)
+        _only_to(handler, logging.ERROR, one_line(error) or "interrupted")
         raise
     else:
         _only_to(handler, logging.INFO, "done")

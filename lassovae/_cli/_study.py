@@ -99,7 +99,7 @@ def find_study(run_dir: Path, given: Path | None, command: str) -> Path:
     again = f"name it: lassovae {command} {run_dir} STUDY.csv"
     if not found:
         raise InputError(
-            f"{run_dir} does not say where its study is, since it was not trained by lassovae fit; {again}"
+            f"{run_dir} does not say where its study is: lassovae fit did not train it, or was killed; {again}"
         )
     nearby = found.get("csv_from_here")
     places = ([run_dir / str(nearby)] if nearby else []) + [Path(str(found.get("csv", "")))]
