@@ -189,7 +189,7 @@ def test_report_writes_the_page_of_the_saved_analysis(there, capsys):
     assert lassovae.load_analysis("run").design.split(" can be")[0] in page
 
 
-def test_report_takes_the_analysis_or_makes_it(there, drawn, capsys):
+def test_report_takes_the_analysis_or_makes_it(there, drawn, tmp_path, capsys):
     assert main(["report", "run"]) == 0
     assert said(capsys) == ["Report in run/report.html: open it in a browser."]
     folder, results, study = drawn.pop()
@@ -205,6 +205,13 @@ def test_report_takes_the_analysis_or_makes_it(there, drawn, capsys):
     Path("run/analysis.json").write_text(json.dumps(tree))
     assert main(["report", "run"]) == 0
     assert said(capsys)[0] == "The analysis there is of another training: analysed first."
+    relabelled = tmp_path / "study.csv"
+    rows = Path("demo/study.csv").read_text().replace("run_", f"{there}/demo/run_").splitlines()
+    relabelled.write_text(
+        "\n".join([*rows[:3], rows[4], rows[3]])
+    )  # their order says which was recorded first
+    assert main(["report", "run", str(relabelled)]) == 0
+    assert said(capsys)[0].startswith("The analysis there is of other recordings, conditions or blocks: ")
     assert main(["report", "run", "--again"]) == 0
     assert said(capsys)[0] == "Asked to analyse again: analysed first."
 

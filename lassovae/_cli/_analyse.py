@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from lassovae._cli._exports import planned_exports, write_export
 from lassovae._cli._output import Output, logged_to, print_json, print_lines, shown
 from lassovae._cli._settings import MaxMemory
-from lassovae._cli._study import differing_runs, find_study, open_study, remembered
+from lassovae._cli._study import contents, differing_runs, find_study, open_study, remembered
 from lassovae._errors import InputError
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def analyse_and_save(
     explicit: bool,
     lam: float | None = None,
     max_memory_gb: float | None = None,
+    inputs: list[dict[str, Any]] | None = None,
 ) -> tuple[Model, Analysis, list[str]]:
     """Load, compare the recordings with those of the training, analyse, write.
 
@@ -112,6 +113,7 @@ def analyse_and_save(
         explicit: the user named it, and may mean other recordings than those of the training.
         lam: of the fits to runs; None: the model's.
         max_memory_gb: as in `analyse`.
+        inputs: `contents` of the study, where they are known already.
 
     Returns:
         The model, its analysis, and the names of runs that the training did not see.
@@ -121,11 +123,10 @@ def analyse_and_save(
     """
     import lassovae
     from lassovae._cli._room import write_results
-    from lassovae.data import content_hash
 
     model = lassovae.load(run_dir)
-    hashes = [{"run": run.name, "sha256": content_hash(run.recording)} for run in study]
-    differ = differing_runs(run_dir, hashes)
+    inputs = contents(study) if inputs is None else inputs
+    differ = differing_runs(run_dir, inputs)
     if differ and not explicit:
         raise InputError(
             f"{table}: the pixels of {_some(differ)} are not those that {run_dir} was trained on; "
@@ -140,7 +141,7 @@ def analyse_and_save(
     else:
         logger.info("The recordings are those of the training.")
     analysis = lassovae.analyse(model, study, lam=lam, max_memory_gb=max_memory_gb)
-    origin = {"model": fingerprint(model), "inputs": hashes, "study": study.name, "lam": lam}
+    origin = {"model": fingerprint(model), "inputs": inputs, "study": study.name, "lam": lam}
     lassovae.save_analysis(analysis, run_dir, origin=origin)
     write_results(run_dir, {model_name(run_dir, model): (model, analysis)})
     return model, analysis, differ

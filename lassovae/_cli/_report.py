@@ -6,13 +6,13 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from lassovae._cli._analyse import analyse_and_save, fingerprint, model_name
 from lassovae._cli._output import Output, logged_to, print_json, print_lines, shown
-from lassovae._cli._study import find_study, open_study
+from lassovae._cli._study import contents, find_study, open_study
 
 logger = logging.getLogger("lassovae")
 
@@ -57,11 +57,12 @@ class Report(Output):
             from lassovae._cli._room import write_report
 
             model = lassovae.load(self.run_dir)
-            why = self._why_anew(fingerprint(model), study.names)
+            inputs = contents(study)
+            why = self._why_anew(fingerprint(model), inputs)
             if why:
                 logger.info("%s: analysing first.", why)
                 model, analysis, _ = analyse_and_save(
-                    self.run_dir, study, table, explicit=self.study is not None
+                    self.run_dir, study, table, explicit=self.study is not None, inputs=inputs
                 )
             else:
                 analysis = lassovae.load_analysis(self.run_dir)
@@ -73,7 +74,7 @@ class Report(Output):
             return
         print_lines(f"{why}: analysed first." if why else "", f"Report in {page}: open it in a browser.")
 
-    def _why_anew(self, model: str, names: tuple[str, ...]) -> str:
+    def _why_anew(self, model: str, inputs: list[dict[str, Any]]) -> str:
         """Why the analysis that lies in the folder will not do; empty where it will."""
         from lassovae._records import TREE, read_origin
 
@@ -84,6 +85,6 @@ class Report(Output):
         origin = read_origin(self.run_dir)
         if origin.get("model") != model:
             return "The analysis there is of another training"
-        if [entry.get("run") for entry in origin.get("inputs", [])] != list(names):
-            return "The analysis there is of another study"
+        if origin.get("inputs") != inputs:
+            return "The analysis there is of other recordings, conditions or blocks"
         return ""

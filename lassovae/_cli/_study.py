@@ -109,16 +109,31 @@ def find_study(run_dir: Path, given: Path | None, command: str) -> Path:
     raise InputError(f"the study of {run_dir} is no longer at {places[-1]}; {again}")
 
 
-def differing_runs(run_dir: Path, hashes: list[dict[str, str]]) -> list[str]:
+def contents(study: Study) -> list[dict[str, Any]]:
+    """What each run of a study is: its name, a hash of its pixels, its condition and its block."""
+    from lassovae.data import content_hash
+
+    return [
+        {
+            "run": run.name,
+            "sha256": content_hash(run.recording),
+            "condition": run.condition,
+            "block": run.block,
+        }
+        for run in study
+    ]
+
+
+def differing_runs(run_dir: Path, found: list[dict[str, Any]]) -> list[str]:
     """Names of the runs whose pixels are none of those that the training saw.
 
     Args:
         run_dir: of the training.
-        hashes: "run" and "sha256" of each run, as in provenance.json.
+        found: from `contents`.
 
     Raises:
         InputError: provenance.json is damaged.
     """
     before = read_object(run_dir / "provenance.json", "restore it or train again")
     seen = {entry.get("sha256") for entry in before.get("inputs", [])}
-    return [entry["run"] for entry in hashes if entry["sha256"] not in seen]
+    return [entry["run"] for entry in found if entry["sha256"] not in seen]
