@@ -64,7 +64,7 @@ doctest: $(VENV)/.installed-test
 # Without the notebooks: make docs DOCS_ARGS="-D nb_execution_mode=off"
 docs: $(VENV)/.installed-docs
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" XLA_FLAGS="$${XLA_FLAGS:-$$($(PY) tests/compile_flags.py)}" \
-	JAX_PLATFORMS="$${JAX_PLATFORMS:-cpu}" MPLBACKEND=Agg \
+	JAX_PLATFORMS="$${JAX_PLATFORMS:-cpu}" \
 	"$(PY)" -m sphinx -W --keep-going -q $(DOCS_ARGS) docs docs/_build/html && echo "The pages are in docs/_build/html (open index.html)."
 
 dev: $(VENV)/.installed-dev

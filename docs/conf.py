@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
+
+from pygments.lexers import BashLexer
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
@@ -40,6 +44,7 @@ html_theme = "furo"
 html_title = f"lassovae {release}"
 html_copy_source = False
 html_show_sourcelink = False
+highlight_language = "none"  # a block that names no language is no Python
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
@@ -54,6 +59,10 @@ nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_merge_streams = True
+nb_output_stderr = "warn"  # a warning of a library in a notebook is an error of the page
+os.environ["MPLBACKEND"] = (
+    "module://matplotlib_inline.backend_inline"  # whatever it is outside: figures belong here
+)
 
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
@@ -71,5 +80,11 @@ napoleon_numpy_docstring = False
 napoleon_use_param = True
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 napoleon_preprocess_types = False
 napoleon_custom_sections = ["Status", "Differentiation", "Complexity"]
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx. Commands are shown without a prompt, which Pygments' own lexer takes for output."""
+    app.add_lexer("console", BashLexer)

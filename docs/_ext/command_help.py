@@ -10,11 +10,11 @@ from typing import Any
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
-COLUMNS = 100
+COLUMNS = 88
 
 
 def help_text(*arguments: str) -> str:
-    """What `lassovae ARGUMENTS --help` prints, without colours, 100 columns wide."""
+    """What `lassovae ARGUMENTS --help` prints, without colours, as wide as a page."""
     environment = os.environ | {
         "COLUMNS": str(COLUMNS),
         "NO_COLOR": "1",
