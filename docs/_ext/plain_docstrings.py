@@ -19,6 +19,9 @@ BACKTICKED = re.compile(r"(`[^`]+`)")
 MARKUP = re.compile(r"([*|\\]|(?<=\w)_(?!\w))")
 BULLET = re.compile(r"\s*\* ")
 ALIAS = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
+ARRAY = re.compile(
+    r"~?numpy\.ndarray\[(?:tuple\[)?~?typing\.Any(?:, \.\.\.\])?, ~?numpy\.dtype\[([~\w.]+)\]\]"
+)
 JOINT_SECTION = re.compile(r"^(\s*)((?:[A-Z]\w+, )+[A-Z]\w+):$")
 SECTION = re.compile(r"^\s*[A-Z]\w+:$")
 
@@ -153,10 +156,10 @@ def _skip(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) ->
 def _signature(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """`autodoc_type_aliases` leaves its own class in unions."""
+    """As written: `autodoc_type_aliases` leaves its own class in unions, and `NDArray` is spelt out."""
 
     def plain(text: str | None) -> str | None:
-        return ALIAS.sub(r"\1", text) if text else text
+        return ARRAY.sub(r"NDArray[\1]", ALIAS.sub(r"\1", text)) if text else text
 
     return plain(signature), plain(returns)
 
