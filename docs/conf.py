@@ -29,6 +29,7 @@ extensions = [
     "myst_nb",
     "plain_docstrings",
     "public_names",
+    "public_table",
     "command_help",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
