@@ -6,6 +6,7 @@ The pages themselves are built, with their notebooks run, by `make docs`.
 import ast
 import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 import types
@@ -14,11 +15,14 @@ from pathlib import Path
 import pytest
 
 import lassovae
+from lassovae._cli import _parsed as parse
 from lassovae.data import simulate_study, write_study
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^(?:```console\n|%%bash[^\n]*\n)(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(lassovae (?:[a-z]+) [^`]+)`")
 PAGES = sorted(path for path in [ROOT / "README.md", *DOCS.rglob("*.md")] if "_build" not in path.parts)
 WITH_SNIPPETS = [path for path in PAGES if PYTHON.search(path.read_text(encoding="utf-8"))]
 TRAINS = ROOT / "README.md"  # its snippet leaves the model that others load, so it goes first
@@ -134,6 +138,39 @@ def test_snippets_run(page, study_folder, monkeypatch):
     names = {"__name__": "snippet"}
     for source in PYTHON.findall(page.read_text(encoding="utf-8")):
         exec(compile(source, str(page), "exec"), names)
+
+
+def commands(text):
+    """The arguments of every `lassovae` that a page tells its readers to type, in a block or in a sentence."""
+    lines = "\n".join(SHELL.findall(text)).replace("\\\n", " ").splitlines() + INLINE.findall(text)
+    for line in lines:
+        words = [word for word in shlex.split(line, comments=True) if word not in ("&", "[...]")]
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            words.pop(0)  # a variable of the environment
+        if words[:1] == ["lassovae"] and words[1:] and "--help" not in words:
+            yield words[1:]
+
+
+def test_commands_are_read_from_blocks_and_sentences():
+    text = "```console\nJAX_X=4 lassovae fit a.csv \\\n    --out b &   # so\nls\n```\nTry `lassovae check a.csv`."
+    assert list(commands(text)) == [["fit", "a.csv", "--out", "b"], ["check", "a.csv"]]
+
+
+def test_an_option_that_is_not_there_is_found(capsys):
+    with pytest.raises(SystemExit):
+        parse(["fit", "a.csv", "--out", "b", "--no-such-option", "1"])
+
+
+WITH_COMMANDS = [page for page in PAGES if list(commands(page.read_text(encoding="utf-8")))]
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_command_of_a_page_has_these_options(page, capsys):
+    for arguments in commands(page.read_text(encoding="utf-8")):
+        try:
+            parse(arguments)
+        except SystemExit:
+            pytest.fail(f"lassovae {' '.join(arguments)}: {capsys.readouterr().err}")
 
 
 def test_the_pages_with_code_that_is_run_at_the_build_are_notebooks():
