@@ -176,6 +176,11 @@ def require_expansion(name: str, pixel_bytes: int, stored_bytes: int, compressed
         )
 
 
+def one_line(what: object, most: int = 200) -> str:
+    """What another library says, or a value of a file, as one line of at most `most` characters."""
+    return " ".join(str(what).split())[:most]
+
+
 def missing_extra(name: str | os.PathLike[str], what: str, extra: str) -> InputError:
     """The error for a package that is not installed."""
     return InputError(f'{name}: {what} needs an optional package: pip install "lassovae[{extra}]"')

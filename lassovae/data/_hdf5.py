@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from lassovae._errors import InputError
-from lassovae.data._choice import Choice, choose_dataset, micrometres, positive, require_expansion
+from lassovae.data._choice import Choice, choose_dataset, micrometres, one_line, positive, require_expansion
 from lassovae.data._files import require_file
 from lassovae.data._recording import Recording, check_movie
 
@@ -33,12 +33,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
     except FAILURES as error:
         reason = "cut short" if "truncated" in str(error) else "damaged or no HDF5 file"
         raise InputError(
-            f"{path}: {reason} ({type(error).__name__}: {_one_line(error)}); copy or export it again"
+            f"{path}: {reason} ({type(error).__name__}: {one_line(error)}); copy or export it again"
         ) from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def follow(path: Path, file: h5py.File, name: str) -> Any:

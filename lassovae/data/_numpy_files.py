@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from lassovae._errors import InputError
-from lassovae.data._choice import Choice, choose_dataset, require_expansion
+from lassovae.data._choice import Choice, choose_dataset, one_line, require_expansion
 from lassovae.data._contiguous import ContiguousRecording
 from lassovae.data._files import require_file
 from lassovae.data._recording import Recording, check_movie
@@ -135,7 +135,8 @@ class CompressedMember(Recording):
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
             self.close()
             raise InputError(
-                f"{self.name}: cannot be decompressed ({type(error).__name__}: {error}); copy or save it again"
+                f"{self.name}: cannot be decompressed ({type(error).__name__}: {one_line(error)}); copy or save "
+                "it again"
             ) from error
         ordered = out if frames.step > 0 else out[::-1]
         return np.ascontiguousarray(ordered, self.dtype)
@@ -193,7 +194,7 @@ def open_npz(path: Path, choice: Choice) -> Recording:
         raise
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, ValueError) as error:
         raise InputError(
-            f"{path}: not a whole .npz file ({error}); it is cut short or damaged: copy or save it again"
+            f"{path}: not a whole .npz file ({one_line(error)}); it is cut short or damaged: copy or save it again"
         ) from error
     if choice.dataset is None:
         movies = [name for name, (_, header, _) in arrays.items() if len(header[0]) == 3]

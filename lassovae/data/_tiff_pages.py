@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 
 from lassovae._errors import InputError
-from lassovae.data._choice import LARGEST_EXPANSION, Choice
+from lassovae.data._choice import LARGEST_EXPANSION, Choice, one_line
 from lassovae.data._files import require_file
 from lassovae.data._tiff_axes import frames_of
 from lassovae.data._tiff_headers import Pieces, find_pieces
@@ -82,7 +82,8 @@ def _require_decoder(path: Path, page: Any) -> None:
         except (KeyError, ImportError):
             name = getattr(code, "name", code)
             raise InputError(
-                f'{path}: compressed with {name}, which needs an optional package: pip install "lassovae[codecs]", or '
+                f"{path}: compressed with {one_line(name, 40)}, which needs an optional package: "
+                'pip install "lassovae[codecs]", or '
                 "save the file uncompressed or with deflate"
             ) from None
 
@@ -364,5 +365,5 @@ def _guarded(path: Path, work: Any) -> Any:
         raise
     except Exception as error:
         raise InputError(
-            f"{path}: the TIFF header is damaged ({type(error).__name__}: {error}); export or copy it again"
+            f"{path}: the TIFF header is damaged ({type(error).__name__}: {one_line(error)}); export or copy it again"
         ) from error

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lassovae._errors import InputError
-from lassovae.data._choice import Choice, chosen, missing_extra, positive
+from lassovae.data._choice import Choice, chosen, missing_extra, one_line, positive
 from lassovae.data._recording import Recording, check_movie
 
 SUFFIXES = (".sbx", ".mesc", ".isxd")
@@ -50,7 +50,7 @@ class ExtractorRecording(Recording):
             return question(*arguments)
         except Exception as error:
             raise InputError(
-                f"{self.name}: roiextractors cannot read it ({type(error).__name__}: {_one_line(error)}); copy or "
+                f"{self.name}: roiextractors cannot read it ({type(error).__name__}: {one_line(error)}); copy or "
                 "export it again"
             ) from error
 
@@ -70,10 +70,6 @@ class ExtractorRecording(Recording):
         if pixels.shape[1:] != self.frame_shape:
             raise InputError(f"{self.name}: frames of {pixels.shape[1:]}, the first is {self.frame_shape}")
         return np.array(pixels, self.dtype, order="C")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def is_bruker(folder: Path) -> bool:
@@ -138,7 +134,7 @@ def open_vendor(path: str | os.PathLike[str], choice: Choice) -> Recording:
         raise
     except Exception as error:
         raise InputError(
-            f"{path}: roiextractors cannot open it ({type(error).__name__}: {_one_line(error)}); check that all files "
+            f"{path}: roiextractors cannot open it ({type(error).__name__}: {one_line(error)}); check that all files "
             "of the recording are there"
         ) from error
     recording = ExtractorRecording(extractor, name=str(path), plane=choice.plane)

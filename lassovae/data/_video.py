@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lassovae._errors import InputError
-from lassovae.data._choice import LARGEST_EXPANSION, Choice, chosen, missing_extra, positive
+from lassovae.data._choice import LARGEST_EXPANSION, Choice, chosen, missing_extra, one_line, positive
 from lassovae.data._files import require_file
 from lassovae.data._recording import Recording, check_movie
 from lassovae.data._video_pixels import pixels_of
@@ -104,8 +104,8 @@ class VideoRecording(Recording):
             raise
         except Exception as error:
             raise InputError(
-                f"{path}: no video that FFmpeg reads, cut short or damaged ({type(error).__name__}: {error}); copy or "
-                "export it again"
+                f"{path}: no video that FFmpeg reads, cut short or damaged "
+                f"({type(error).__name__}: {one_line(error)}); copy or export it again"
             ) from error
         if not self._times or not self._keys or len(self._times) < declared:
             raise _cut_short(path, len(self._times), declared)

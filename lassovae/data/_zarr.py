@@ -14,6 +14,7 @@ from lassovae.data._choice import (
     choose_dataset,
     micrometres,
     missing_extra,
+    one_line,
     positive,
 )
 from lassovae.data._hdf5 import RATE_ATTRIBUTES, number_of
@@ -62,7 +63,7 @@ class ZarrRecording(Recording):
             self._array: Any = zarr.open_array(array.folder, mode="r", zarr_format=array.zarr_format)
         except Exception as error:
             raise InputError(
-                f"{self.name}: zarr cannot open it ({type(error).__name__}: {error}); copy or export it again"
+                f"{self.name}: zarr cannot open it ({type(error).__name__}: {one_line(error)}); copy or export it again"
             ) from error
         self._leading = leading
         self.shape = (shape[0], shape[1], shape[2])
