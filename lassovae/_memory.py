@@ -23,7 +23,8 @@ VALUES_A_PIXEL = {
 }  # of a step, beside the channels
 VALUES_A_CHANNEL = 2.2  # float32 values that a convolutional step keeps of each pixel and channel
 LATENT_COPIES = 12  # of all latents that an analysis holds at once
-ROWS_A_COLUMN = 4
+ROWS_A_COLUMN = 4  # as in var/_pooled.py
+SLOTS = 2**29  # for coefficients, likewise
 STAY_FREE = 64_000_000
 
 
@@ -109,7 +110,7 @@ def _analysis_bytes(config: Config, nodes: int, lengths: list[int]) -> int:
     pooled = 3 * 8 * rows * columns
     forecast = 4 * config.order * nodes * max(lengths) * 2
     latents = 4 * LATENT_COPIES * nodes * sum(lengths)
-    return latents + max(one_run, pooled, forecast)
+    return latents + SLOTS + max(one_run, pooled, forecast)
 
 
 def plan_memory(study: Study, config: Config, max_memory_gb: float | None = None) -> MemoryPlan:

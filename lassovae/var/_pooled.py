@@ -12,13 +12,14 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from lassovae._numerics import quicker
+from lassovae._status import Status
 from lassovae.var._design import centre, check_length, regression_pieces
 from lassovae.var._fit import VARFit, fit_regressions
-from lassovae.var._padding import CAPACITIES, check_lam, pad_runs, with_growing_capacity
+from lassovae.var._padding import CAPACITIES, check_lam, pad_runs
 
-ROWS_A_COLUMN = (
-    4  # rows that are collected before they are folded; more cost memory, fewer cost factorisations
-)
+BYTES_A_CALL = 2**29  # of the slots of the targets that are solved at once
+# Rows that are collected, for each column, before they are folded: more cost memory, fewer cost factorisations.
+ROWS_A_COLUMN = 4
 
 
 def folded(
@@ -57,6 +58,40 @@ def _program(order: int, max_active: int) -> Callable[..., tuple[jax.Array, jax.
     return jax.jit(partial(fit_regressions, order=order, max_active=max_active), compiler_options=quicker())
 
 
+def _solved(
+    rows: list[np.ndarray], order: int, lam: float, num_nodes: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """coef (lags, targets, sources), status and gap (targets,) of a folded regression.
+
+    Few slots for coefficients first; only the targets that need more are solved again with more, and so few of them
+    at once that their slots, whose memory grows with the square, stay within BYTES_A_CALL.
+    """
+    design, targets = rows
+    counts = np.ones(design.shape[:2], bool)
+    rank = min(design.shape[1:])
+    coef = np.zeros((order, num_nodes, num_nodes), design.dtype)
+    status, gap = np.full(num_nodes, Status.MAX_ACTIVE, np.int32), np.zeros(num_nodes, design.dtype)
+    # many rows bear many coefficients, so not the fewest slots first
+    for capacity in (*(size for size in CAPACITIES[1:] if size < rank), rank):
+        left = np.flatnonzero(status == Status.MAX_ACTIVE)
+        together = min(num_nodes, max(2, BYTES_A_CALL // (8 * capacity**2)))
+        for start in range(0, len(left), together):
+            some = left[start : start + together]
+            filled = np.concatenate(
+                [some, np.repeat(some[:1], together - len(some))]
+            )  # one shape, one program
+            share = jnp.asarray(
+                lam * (num_nodes / together), design.dtype
+            )  # each target's own stays lam * nodes
+            found = _program(order, capacity)(design, targets[:, :, filled], counts, share)
+            new_coef, new_status, new_gap = (np.asarray(x[0]) for x in found)
+            coef[:, some] = new_coef[:, : len(some)]
+            status[some], gap[some] = new_status[: len(some)], new_gap[: len(some)]
+        if not (status == Status.MAX_ACTIVE).any():
+            break
+    return jnp.asarray(coef), jnp.asarray(status), jnp.asarray(gap)
+
+
 def fit_pooled(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VARFit:
     """One VAR for several runs together: each centred by itself, rows stacked, none across two runs.
 
@@ -69,7 +104,7 @@ def fit_pooled(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> 
     Complexity:
         QR factorisations in float64 by LAPACK of all frames x ((lags + 1) x nodes), a few times as many rows as columns
         at once; what follows does not depend on the number of frames. Memory 8 bytes x the square of the columns x
-        ROWS_A_COLUMN, twice.
+        ROWS_A_COLUMN, twice, and 0.5 GB of slots for coefficients.
     """
     for index, z in enumerate(list_of_latents):
         check_length(len(np.asarray(z)), order, f"run {index}")
@@ -85,12 +120,5 @@ def fit_pooled(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> 
     none = [np.zeros(1)] * len(runs)
     pieces = regression_pieces(runs, none, order, (order + 1) * centred.shape[2])
     rows = [x.astype(latents.dtype)[None] for x in folded((x / divisor, y / divisor) for x, y in pieces)]
-    counts = np.ones(rows[0].shape[:2], bool)
-
-    def fit(max_active: int) -> VARFit:
-        coef, status, gap = _program(order, max_active)(*rows, counts, jnp.asarray(lam, latents.dtype))
-        return VARFit(coef[0], mean, jnp.asarray(scale, latents.dtype), status[0], gap[0])
-
-    return with_growing_capacity(
-        fit, min(rows[0].shape[1:]), CAPACITIES[1:]
-    )  # many rows bear many coefficients
+    coef, status, gap = _solved(rows, order, lam, centred.shape[2])
+    return VARFit(coef, mean, jnp.asarray(scale, latents.dtype), status, gap)

@@ -93,3 +93,29 @@ def test_a_static_study_has_no_coefficient(x64):
     fit = fit_pooled([np.full((30, NODES), 0.3)] * 3, ORDER, LAM)
     assert not fit.coef.any()
     assert fit.scale == 0
+
+
+def test_targets_solved_a_few_at_a_time_with_more_room_are_the_same(x64, runs, monkeypatch):
+    """Three slots first, then all: of those that need more two at a time, the last with a filling beside it."""
+    whole = fit_pooled(runs, ORDER, LAM)
+    counts = (np.asarray(whole.coef) != 0).sum(axis=(0, 2))
+    assert (counts > 2).sum() > 2  # more than one call
+    shapes = []
+
+    def spy(order, capacity):
+        def call(design, targets, *rest):
+            shapes.append((capacity, targets.shape[2]))
+            return program(order, capacity)(design, targets, *rest)
+
+        return call
+
+    program = pooled_module._program
+    monkeypatch.setattr(pooled_module, "_program", spy)
+    monkeypatch.setattr(pooled_module, "CAPACITIES", (0, 2))
+    monkeypatch.setattr(pooled_module, "BYTES_A_CALL", 8 * (NODES * ORDER) ** 2 * 2)
+    parts = fit_pooled(runs, ORDER, LAM)
+    assert shapes[0] == (2, NODES)
+    assert {shape for shape in shapes[1:]} == {(NODES * ORDER, 2)}
+    np.testing.assert_array_equal(parts.status, whole.status)
+    np.testing.assert_allclose(parts.coef, whole.coef, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(parts.gap, whole.gap, rtol=0, atol=1e-9)
