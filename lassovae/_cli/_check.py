@@ -23,9 +23,9 @@ from lassovae._errors import InputError
 if TYPE_CHECKING:
     from lassovae import Config
     from lassovae._memory import MemoryPlan
-    from lassovae.data import Study
+    from lassovae.data import Recording, Study
 
-KINDS = {"Tiff": "TIFF", "TiffFolder": "folder of TIFF", "Hdf5": "HDF5", "Nwb": "NWB"}
+KINDS = {"TiffFolderRecording": "folder of TIFF", "TiffRecording": "TIFF"}
 CANNOT = 2  # exit status of a study that cannot be trained on
 UNEQUAL = 1.25  # times as many frames in one condition as in another
 FEW_WINDOWS = 16
@@ -190,8 +190,14 @@ def _memory(study: Study, config: Config, max_memory_gb: float | None) -> Memory
 
 def _kinds(study: Study) -> dict[str, int]:
     """Kinds of recordings, by how many there are."""
-    classes = Counter(type(run.recording).__name__.removesuffix("Recording") for run in study)
-    return {KINDS.get(name, name): count for name, count in classes.most_common()}
+    kinds = Counter(_kind(run.recording) for run in study)
+    return dict(kinds.most_common())
+
+
+def _kind(recording: Recording) -> str:
+    """TIFF, or the end of the file's name in capitals."""
+    name = type(recording).__name__
+    return KINDS.get(name) or Path(recording.name).suffix[1:].upper() or name.removesuffix("Recording")
 
 
 def _recordings(study: Study) -> dict[str, Any]:
