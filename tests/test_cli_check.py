@@ -254,3 +254,14 @@ def test_the_real_recordings(recordings, capsys):
         assert set(about(found)) - {"design", "device"} == expected
         assert found["smallest_pvalue"] is not None
         assert found["runs"] == len(read_study(recordings / name / "study.csv"))
+
+
+def test_kinds_of_files_are_named(movies, tmp_path, capsys):
+    lines = ["recording,condition,block"]
+    for i, (movie, condition) in enumerate(movies):
+        name = f"run_{i}.npy" if i % 2 else f"run_{i}.npz"
+        np.save(tmp_path / name, movie) if i % 2 else np.savez(tmp_path / name, movie=movie)
+        lines.append(f"{name},{condition},{i}")
+    (tmp_path / "study.csv").write_text("\n".join(lines))
+    found = checked(tmp_path / "study.csv", capsys)
+    assert (found["formats"], found["warnings"]) == ({"NPZ": 4, "NPY": 4}, [])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lassovae.data import Recording, Study
 
 KINDS = {"TiffFolderRecording": "folder of TIFF", "TiffRecording": "TIFF"}
+ENDING = re.compile(r"\.(h5|hdf5|nwb|zarr|npy|npz|bin|raw|dat|avi|mp4|mov|mkv)\b", re.IGNORECASE)
 CANNOT = 2  # exit status of a study that cannot be trained on
 UNEQUAL = 1.25  # times as many frames in one condition as in another
 FEW_WINDOWS = 16
@@ -195,9 +196,10 @@ def _kinds(study: Study) -> dict[str, int]:
 
 
 def _kind(recording: Recording) -> str:
-    """TIFF, or the end of the file's name in capitals."""
+    """TIFF, or what its file's name ends in, in capitals; a name may go on with the dataset within the file."""
     name = type(recording).__name__
-    return KINDS.get(name) or Path(recording.name).suffix[1:].upper() or name.removesuffix("Recording")
+    ending = ENDING.search(recording.name)
+    return KINDS.get(name) or (ending[1].upper() if ending is not None else name.removesuffix("Recording"))
 
 
 def _recordings(study: Study) -> dict[str, Any]:

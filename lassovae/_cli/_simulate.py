@@ -75,8 +75,6 @@ class Simulate(Output):
         given = {"num_runs": self.num_runs, "frame_shape": self.frame_shape, "num_cells": self.num_cells}
         given |= {"block_size": self.block_size, "frames": self._frames()}
         settings |= {name: value for name, value in given.items() if value is not None}
-        if self.frame_shape is not None and self.num_cells is None and "num_cells" not in settings:
-            settings["num_cells"] = 30
         study = simulate_study(
             self.seed,
             conditions=self.conditions,
