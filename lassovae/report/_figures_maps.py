@@ -122,7 +122,7 @@ def differences(scene: Scene) -> Drawn:
         "; cells whose outgoing coupling truly differs are outlined." if scene.changed is not None else "."
     )
     caption = (
-        f"Where conditions differ, by the {model_title(scene.best)}. a, difference of contribution maps of "
+        f"By the {model_title(scene.best)}. a, difference of contribution maps of "
         f"fits to single blocks of runs. b, its standard error, with blocks as units. c, what of it is significant "
         f"with a false-discovery rate over pixels of {RATE:g} ({int((kept != 0).sum())} pixels). d, edges whose "
         f"coupling differs at that rate ({int(significant.sum())})" + outlined

@@ -41,7 +41,7 @@ def networks(scene: Scene) -> Drawn:
             ax, matrix[None], model.latent_shape, model.mean_frame, title=name, letter=letter
         )
     caption = (
-        f"The network in each condition, by the {model_title(scene.best)}: the 30 strongest edges of those "
+        f"In each condition, by the {model_title(scene.best)}: the 30 strongest edges of those "
         "that a fit to all runs selected, measured by least squares in each block of runs. All edges, with sign, "
         "lag, stability and error: tables/edges.csv."
     )
