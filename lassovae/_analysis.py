@@ -72,6 +72,7 @@ class Analysis:
         differences: edges, nodes and pixels in which conditions differ, blocks as units; None where that cannot be
             made.
         why_no_differences: why not, or an empty string.
+        lam: l1 strength of the fits to runs and windows.
     """
 
     names: tuple[str, ...]
@@ -100,6 +101,7 @@ class Analysis:
     condition_lam: float
     differences: Differences | None
     why_no_differences: str
+    lam: float
 
     def runs_of(self, condition: str) -> tuple[int, ...]:
         """Indices of the runs of a condition."""
@@ -319,4 +321,5 @@ def analyse(
         condition_lam=condition_lam,
         differences=where,
         why_no_differences=why_nowhere,
+        lam=float(lam),
     )

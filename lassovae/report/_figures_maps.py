@@ -75,7 +75,7 @@ def condition_maps(scene: Scene) -> Drawn:
 
 def run_maps(scene: Scene) -> Drawn:
     """A map of every run."""
-    model, analysis = scene.results[scene.best]
+    analysis = scene.results[scene.best][1]
     number = min(len(analysis.names), MOST_MAPS)
     maps = np.asarray(analysis.maps[:number]) - scene.at_rest(scene.best)
     names = [f"{n} ({c})" for n, c in zip(analysis.names[:number], analysis.labels, strict=False)]
@@ -86,7 +86,7 @@ def run_maps(scene: Scene) -> Drawn:
         else ""
     )
     caption = (
-        f"Contribution map of each run by itself ({model_title(scene.best)}, λ = {model.config.lam:.3g}), all of one "
+        f"Contribution map of each run by itself ({model_title(scene.best)}, λ = {analysis.lam:.3g}), all of one "
         "scale, over the mean frame. Single runs are short: what returns from run to run is to be believed, not one "
         f"map.{some}"
     )

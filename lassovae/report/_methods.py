@@ -172,7 +172,7 @@ def _autoregression(config: Config, analysis: Analysis, cited: Bibliography) -> 
     return (
         f"Vector autoregressions of order {config.order} were fitted to the latents by the lasso "
         f"{cited.cite('tibshirani1996')}, solved by least angle regression {cited.cite('efron2004')}: one to each run "
-        f"(λ = {config.lam:g}, on the loss averaged over nodes) and one to all runs of each condition together "
+        f"(λ = {analysis.lam:g}, on the loss averaged over nodes) and one to all runs of each condition together "
         f"(λ = {how}{pruned}). Contribution maps decode the outflow of every node, the sum of its absolute "
         "coefficients on the other nodes, into the image."
     )

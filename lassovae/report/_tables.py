@@ -43,8 +43,8 @@ def _mean_sd(values: np.ndarray) -> tuple[float, float]:
 def ablation(results: Results) -> list[Row]:
     """The paper's Table 2 and what it leaves out: one row a model, mean and standard deviation over runs."""
     rows = []
-    for name, (model, analysis) in results.items():
-        row: Row = {"model": name, "lam": model.config.lam}
+    for name, (_, analysis) in results.items():
+        row: Row = {"model": name, "lam": analysis.lam}
         for key, values in vars(analysis.errors).items():
             row[f"{COLUMNS[key]}_mean"], row[f"{COLUMNS[key]}_sd"] = _mean_sd(values)
         rows.append(row)
@@ -54,9 +54,9 @@ def ablation(results: Results) -> list[Row]:
 def ablation_runs(results: Results) -> list[Row]:
     """The same for every run."""
     return [
-        {"model": name, "lam": model.config.lam, "run": run, "condition": label}
+        {"model": name, "lam": analysis.lam, "run": run, "condition": label}
         | {COLUMNS[key]: float(values[i]) for key, values in vars(analysis.errors).items()}
-        for name, (model, analysis) in results.items()
+        for name, (_, analysis) in results.items()
         for i, (run, label) in enumerate(zip(analysis.names, analysis.labels, strict=True))
     ]
 
@@ -64,8 +64,8 @@ def ablation_runs(results: Results) -> list[Row]:
 def group_tests(results: Results) -> list[Row]:
     """The paper's Table 1 for every model: six comparisons of halves, corrected for six."""
     return [
-        {"model": name, "lam": model.config.lam} | asdict(comparison)
-        for name, (model, analysis) in results.items()
+        {"model": name, "lam": analysis.lam} | asdict(comparison)
+        for name, (_, analysis) in results.items()
         for comparison in analysis.comparisons or ()
     ]
 
@@ -73,14 +73,14 @@ def group_tests(results: Results) -> list[Row]:
 def permutation_tests(results: Results) -> list[Row]:
     """The tests whose units are blocks of runs, with what the design could have reached."""
     rows: list[Row] = []
-    for name, (model, analysis) in results.items():
+    for name, (_, analysis) in results.items():
         found = analysis.condition_test
         if found is None:
             continue
         rows += [
             {
                 "model": name,
-                "lam": model.config.lam,
+                "lam": analysis.lam,
                 "group_a": test.groups[0],
                 "group_b": test.groups[1],
                 "test": test.name,
@@ -101,11 +101,11 @@ def permutation_tests(results: Results) -> list[Row]:
 def effect_sizes(results: Results) -> list[Row]:
     """How far the conditions lie apart, with intervals over blocks of runs."""
     rows: list[Row] = []
-    for name, (model, analysis) in results.items():
+    for name, (_, analysis) in results.items():
         found = analysis.condition_test
         if found is not None and found.effect is not None:
             a, b = found.place.groups
-            row: Row = {"model": name, "lam": model.config.lam, "group_a": a, "group_b": b}
+            row: Row = {"model": name, "lam": analysis.lam, "group_a": a, "group_b": b}
             row |= {"effect": found.effect.name, "estimate": found.effect.estimate}
             row |= {"low": found.effect.low, "high": found.effect.high}
             row |= {"confidence": found.effect.confidence, "num_units": found.effect.num_units}
@@ -116,7 +116,7 @@ def effect_sizes(results: Results) -> list[Row]:
 def influence_tests(results: Results) -> list[Row]:
     """The paper's test on influence vectors, all runs of one condition against all of the other."""
     return [
-        {"model": name, "lam": model.config.lam} | asdict(analysis.influence_result)
+        {"model": name, "lam": analysis.lam} | asdict(analysis.influence_result)
         for name, (model, analysis) in results.items()
         if analysis.influence_result is not None
     ]
@@ -180,10 +180,10 @@ def nodes(results: Results) -> list[Row]:
 def truth_recovery(results: Results) -> list[Row]:
     """How much of a simulation's truth each model found, from fits to runs and to whole conditions."""
     rows: list[Row] = []
-    for name, (model, analysis) in results.items():
+    for name, (_, analysis) in results.items():
         if analysis.recovery is None or analysis.recovery_pooled is None:
             continue
-        settings = {"each run, averaged": (model.config.lam, analysis.recovery)}
+        settings = {"each run, averaged": (analysis.lam, analysis.recovery)}
         settings["pooled over a condition"] = (analysis.condition_lam, analysis.recovery_pooled)
         for fits, (lam, found) in settings.items():
             rows.append({"model": name, "fits": fits, "lam": lam} | asdict(found))

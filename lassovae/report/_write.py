@@ -58,7 +58,7 @@ def write_report(
     main = main_model(results, main)
     folder = Path(folder)
     model, analysis = results[main]
-    lam = model.config.lam or analysis.condition_lam
+    lam = analysis.lam or analysis.condition_lam
     if sweep is None:
         sweep = tuple(lam * factor for factor in SWEEP) if lam > 0 else ()
     scene = Scene(results, main, study, prepared, tuple(sweep))
