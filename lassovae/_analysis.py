@@ -14,10 +14,10 @@ from lassovae._differences import Differences, differences
 from lassovae._errors import InputError
 from lassovae._evaluate import Errors, evaluate
 from lassovae._memory import plan_memory
-from lassovae._model import Model, encode_run
+from lassovae._model import Model, encode_run, prepare_for
 from lassovae._sharing import shared_by_processes, wait_for_all
 from lassovae._status import raise_if_failed
-from lassovae.data import Prepared, Study, Truth, frame_shape_after, prepare
+from lassovae.data import Prepared, Study, Truth, frame_shape_after
 from lassovae.maps import contribution_map, visual_gain
 from lassovae.stats import (
     Comparison,
@@ -198,7 +198,7 @@ def analyse(
 
     Args:
         model: from `fit` or `load`.
-        study: the training study or another of the same field of view; scaled as the model's was.
+        study: the training study or another of the same field of view; its frames are treated as the training's were.
         lam: l1 strength of the fits to runs and windows; None takes the model's.
         prepared: the study's frames where `prepare` has already made them for this model.
         max_memory_gb: as in `fit`.
@@ -227,14 +227,7 @@ def analyse(
     if prepared is None:
         memory = plan_memory(study, config, max_memory_gb)
         logger.info("%s", memory.sentence())
-        prepared = prepare(
-            study,
-            config.preprocess,
-            scale=model.scale,
-            offset=model.offset,
-            mean_frame=model.mean_frame,
-            hold=memory.holds_frames,
-        )
+        prepared = prepare_for(model, study, hold=memory.holds_frames)
     latents = tuple(encode_run(model, frames)[0] for frames in prepared.frames)
     fit = _as_numpy(shared_by_processes(lambda part: fit_runs(part, config.order, lam), latents))
     conditions = study.conditions

@@ -26,6 +26,8 @@ LATENT_COPIES = 12  # of all latents that an analysis holds at once
 ROWS_A_COLUMN = 4  # as in var/_pooled.py
 SLOTS = 2**29  # for coefficients, likewise
 STAY_FREE = 64_000_000
+SAMPLES = 300_000_000  # of pixels, for a percentile that cannot be counted
+SAMPLED_FRAMES = 100  # of one run at a time, by which bad pixels and scan lines are judged
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ def plan_memory(study: Study, config: Config, max_memory_gb: float | None = None
     lengths = list(study.lengths_after(pre.bin_frames))
     stored = max(run.recording.dtype.itemsize for run in study) * study.frame_shape[0] * study.frame_shape[1]
     chunk = CHUNK_FRAMES * pre.bin_frames * (3 * stored + 4 * 8 * pixels) + STAY_FREE
+    if pre.scaling == "percentile" or pre.bad_pixels == "fill" or pre.scan_lines == "align":
+        chunk += max(min(SAMPLES, 12 * pixels * sum(lengths)), 4 * SAMPLED_FRAMES * stored)
     whole = 4 * pixels * (sum(lengths) + max(lengths))  # one run is there twice while it is being scaled
     step, analysis = _step_bytes(config, pixels), _analysis_bytes(config, nodes, lengths)
     plans = [

@@ -22,7 +22,7 @@ from lassovae.autoencoder import (
     latent_shape,
     reconstruct,
 )
-from lassovae.data import Frames
+from lassovae.data import Frames, Prepared, Study, prepare
 
 CHUNK = 64  # frames encoded or decoded at a time: one compiled shape, bounded memory
 
@@ -42,6 +42,7 @@ class Model:
             `Measures`; a number that is not finite is None.
         lam_factor: by what the guard against a dead VAR multiplied lam in the last step; 1 if it never acted.
         notes: sentences a user must read, about this training.
+        reference, bad_pixels: as in `Prepared`: what frames were registered onto, and which pixels were filled.
     """
 
     config: Config
@@ -53,6 +54,8 @@ class Model:
     history: tuple[dict[str, Any], ...] = ()
     lam_factor: float = 1.0
     notes: tuple[str, ...] = ()
+    reference: np.ndarray | None = None
+    bad_pixels: np.ndarray | None = None
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -64,6 +67,24 @@ class Model:
     def latent_shape(self) -> tuple[int, int]:
         """(height, width) of a latent map; their product is the number of nodes."""
         return latent_shape(self.frame_shape)
+
+
+def prepare_for(model: Model, study: Study, *, hold: bool = True) -> Prepared:
+    """Treat a study's frames as those of the model's training were: `prepare` with all that was measured there.
+
+    Raises:
+        InputError: as `prepare`.
+    """
+    return prepare(
+        study,
+        model.config.preprocess,
+        scale=model.scale,
+        offset=model.offset,
+        mean_frame=model.mean_frame,
+        reference=model.reference,
+        bad=model.bad_pixels,
+        hold=hold,
+    )
 
 
 @partial(jax.jit, static_argnames="config")

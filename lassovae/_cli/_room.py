@@ -22,17 +22,7 @@ def write_results(folder: Path, results: Results) -> None:
 def write_report(folder: Path, results: Results, study: Study) -> None:
     """report.html and figures/."""
     from lassovae import report
-    from lassovae._memory import plan_memory
-    from lassovae.data import prepare
+    from lassovae._model import prepare_for
 
     model, _ = next(iter(results.values()))
-    config = model.config
-    prepared = prepare(
-        study,
-        config.preprocess,
-        scale=model.scale,
-        offset=model.offset,
-        mean_frame=model.mean_frame,
-        hold=plan_memory(study, config).holds_frames,
-    )
-    report.write_report(folder, results, study, prepared)
+    report.write_report(folder, results, study, prepare_for(model, study, hold=False))  # it shows few frames

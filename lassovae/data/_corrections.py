@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lassovae.data._movie import FloatOut, SameShape
+
 
 @dataclass(frozen=True)
-class AlignedLines:
+class AlignedLines(SameShape):
     """Every other line moved sideways, against the lag of a mirror that scans both ways.
 
     Attributes:
@@ -18,15 +20,6 @@ class AlignedLines:
     """
 
     by: int
-    frames_each: int = 1
-
-    def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Unchanged."""
-        return shape
-
-    def dtype_after(self, dtype: np.dtype) -> np.dtype:
-        """Unchanged."""
-        return dtype
 
     def apply(self, chunk: np.ndarray, first: int) -> np.ndarray:
         """Move the odd lines."""
@@ -52,7 +45,7 @@ class AlignedLines:
 
 
 @dataclass(frozen=True, eq=False)
-class FilledPixels:
+class FilledPixels(SameShape):
     """Pixels that say nothing, each given the value of the nearest one that does.
 
     Attributes:
@@ -62,15 +55,6 @@ class FilledPixels:
 
     bad: NDArray[np.bool_]
     why: str
-    frames_each: int = 1
-
-    def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Unchanged."""
-        return shape
-
-    def dtype_after(self, dtype: np.dtype) -> np.dtype:
-        """Unchanged."""
-        return dtype
 
     def apply(self, chunk: np.ndarray, first: int) -> np.ndarray:
         """Fill."""
@@ -95,7 +79,7 @@ class FilledPixels:
 
 
 @dataclass(frozen=True, eq=False)
-class Unbleached:
+class Unbleached(FloatOut):
     """Brightness above the detector's offset divided by its slow course, so that the first frame stays as it is.
 
     Attributes:
@@ -105,15 +89,6 @@ class Unbleached:
 
     course: NDArray[np.float64]
     offset: float
-    frames_each: int = 1
-
-    def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Unchanged."""
-        return shape
-
-    def dtype_after(self, dtype: np.dtype) -> np.dtype:
-        """float32."""
-        return np.dtype(np.float32)
 
     def _of(self, chunk: np.ndarray, first: int) -> np.ndarray:
         return self.course[first : first + len(chunk), None, None]
@@ -134,7 +109,7 @@ class Unbleached:
 
 
 @dataclass(frozen=True, eq=False)
-class Moved:
+class Moved(FloatOut):
     """Every frame moved by its own shift, by linear interpolation: no pixel leaves the range of the pixels.
 
     Attributes:
@@ -142,15 +117,6 @@ class Moved:
     """
 
     shifts: NDArray[np.float64]
-    frames_each: int = 1
-
-    def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Unchanged."""
-        return shape
-
-    def dtype_after(self, dtype: np.dtype) -> np.dtype:
-        """float32."""
-        return np.dtype(np.float32)
 
     def apply(self, chunk: np.ndarray, first: int) -> np.ndarray:
         """Move; what enters at an edge repeats it."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from lassovae._config import POOLINGS, Preprocess
 from lassovae._errors import InputError
+from lassovae.data._movie import FloatOut, SameShape
 
 
 def corner(shape: tuple[int, int], pre: Preprocess) -> tuple[int, int]:
@@ -59,7 +60,7 @@ def frame_shape_after(shape: tuple[int, int], pre: Preprocess) -> tuple[int, int
 
 
 @dataclass(frozen=True)
-class Resized:
+class Resized(SameShape):
     """Crop, and one pixel for each block of pixels.
 
     Pixels of more than four bytes come out as float32, which all that follows works in.
@@ -80,7 +81,6 @@ class Resized:
     width: int
     factor: int
     method: str
-    frames_each: int = 1
 
     @classmethod
     def of(cls, shape: tuple[int, int], pre: Preprocess) -> Resized:
@@ -149,35 +149,32 @@ def _block_means(part: np.ndarray, factor: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class BinnedFrames:
+class BinnedFrames(FloatOut):
     """Means of so many successive frames; what is left at the end of a run is left out.
 
     Attributes:
-        frames_each: frames that become one.
+        number: frames that become one.
     """
 
-    frames_each: int
+    number: int
 
-    def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Unchanged."""
-        return shape
-
-    def dtype_after(self, dtype: np.dtype) -> np.dtype:
-        """float32."""
-        return np.dtype(np.float32)
+    @property
+    def frames_each(self) -> int:
+        """So many."""
+        return self.number
 
     def apply(self, chunk: np.ndarray, first: int) -> np.ndarray:
         """Average."""
-        groups = chunk.reshape(-1, self.frames_each, *chunk.shape[1:])
+        groups = chunk.reshape(-1, self.number, *chunk.shape[1:])
         total = groups[:, 0].astype(np.float64)
-        for i in range(1, self.frames_each):
+        for i in range(1, self.number):
             total += groups[:, i]
-        return (total / self.frames_each).astype(np.float32)
+        return (total / self.number).astype(np.float32)
 
     def undo(self, chunk: np.ndarray, first: int) -> np.ndarray:
         """Each frame as often as frames went into it."""
-        return chunk.repeat(self.frames_each, axis=0)
+        return chunk.repeat(self.number, axis=0)
 
     def says(self) -> str:
         """How many frames are one."""
-        return f"{self.frames_each} successive frames averaged into one"
+        return f"{self.number} successive frames averaged into one"

@@ -54,6 +54,31 @@ class Step(Protocol):
         """One sentence on what it does to this run, or an empty string where it leaves every pixel as it was."""
 
 
+class SameShape:
+    """What a step has that leaves number, size and type of frames as they are; others say otherwise."""
+
+    @property
+    def frames_each(self) -> int:
+        """One."""
+        return 1
+
+    def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Unchanged."""
+        return shape
+
+    def dtype_after(self, dtype: np.dtype) -> np.dtype:
+        """Unchanged."""
+        return dtype
+
+
+class FloatOut(SameShape):
+    """The same for a step whose frames come out as float32."""
+
+    def dtype_after(self, dtype: np.dtype) -> np.dtype:
+        """float32."""
+        return np.dtype(np.float32)
+
+
 class Treated(Recording):
     """A recording after some steps; treated anew at every reading, never kept.
 

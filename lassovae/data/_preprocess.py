@@ -18,7 +18,7 @@ from lassovae.data._geometry import BinnedFrames, Resized, frame_shape_after
 from lassovae.data._movie import Frames, Step, Treated, chunked, held, mean_of
 from lassovae.data._quality import sample_frames, scan_line_shift
 from lassovae.data._registration import register
-from lassovae.data._scaling import Scaled, Survey, dark_level, study_scale, survey
+from lassovae.data._scaling import Scaled, Survey, dark_level, study_scale, survey_all
 from lassovae.data._study import Run, Study
 
 logger = logging.getLogger("lassovae")
@@ -39,6 +39,8 @@ class Prepared:
         names: of the runs.
         treated: how each run's frames come from its recording; `treated[i].undo` goes back to stored pixels.
         steps: what was done to each run, one sentence a step.
+        reference: (height, width), onto which frames were registered, in stored units; None if they were not.
+        bad_pixels: (height, width) of stored frames, bool, those that were filled; None if none were looked for.
     """
 
     frames: tuple[Frames, ...]
@@ -48,6 +50,8 @@ class Prepared:
     names: tuple[str, ...]
     treated: tuple[Treated, ...] = ()
     steps: tuple[tuple[str, ...], ...] = ()
+    reference: np.ndarray | None = None
+    bad_pixels: np.ndarray | None = None
 
 
 class _Run:
@@ -105,23 +109,34 @@ def _require_change(names: Sequence[str], surveys: Sequence[Survey]) -> None:
         )
 
 
-def _first_steps(study: Study, pre: Preprocess) -> list[list[Step]]:
+def _bad_pixels(study: Study, known: np.ndarray | None) -> FilledPixels:
+    """One mask for all runs, since a pixel filled in some of them would differ between conditions."""
+    bad, why = bad_pixels(sample_frames(run.recording, SAMPLED_A_RUN) for run in study.runs)
+    if known is not None:
+        new = int((bad & ~known).sum())
+        if new:
+            logger.warning(
+                "%s: %d pixels are bad here that were not in the training; they are filled.", study.name, new
+            )
+        bad, why = bad | known, "as in the training" + (f", and {new} more" if new else "")
+    return FilledPixels(bad, why)
+
+
+def _first_steps(study: Study, pre: Preprocess, known: np.ndarray | None) -> list[list[Step]]:
     """Steps on stored pixels: those that need no look at the whole movie."""
     steps: list[list[Step]] = [[] for _ in study.runs]
     shape = study.frame_shape
-    if pre.scan_lines == "align" or pre.bad_pixels == "fill":
-        samples = [sample_frames(run.recording, SAMPLED_A_RUN) for run in study.runs]
-        if pre.bad_pixels == "fill":
-            # one mask for all runs: a pixel filled in some of them would differ between conditions
-            bad, why = bad_pixels(samples)
-            for of_run in steps:
-                of_run.append(FilledPixels(bad, why))
-        if pre.scan_lines == "align":
-            for of_run, sample in zip(steps, samples, strict=True):
-                mean = sample.mean(axis=0, dtype=np.float64)
-                if of_run:
-                    mean = of_run[0].apply(mean[None], 0)[0]
-                of_run.append(AlignedLines(-scan_line_shift(mean)))
+    if pre.bad_pixels == "fill":
+        filled = _bad_pixels(study, known)
+        for of_run in steps:
+            of_run.append(filled)
+    if pre.scan_lines == "align":
+        for of_run, run in zip(steps, study.runs, strict=True):
+            sample = sample_frames(run.recording, SAMPLED_A_RUN)
+            mean = sample.mean(axis=0, dtype=np.float64)
+            if of_run:
+                mean = of_run[0].apply(mean[None], 0)[0]
+            of_run.append(AlignedLines(-scan_line_shift(mean)))
     for of_run in steps:
         of_run.append(Resized.of(shape, pre))
     return steps
@@ -149,6 +164,8 @@ def prepare(
     scale: float | None = None,
     offset: float | None = None,
     mean_frame: np.ndarray | None = None,
+    reference: np.ndarray | None = None,
+    bad: np.ndarray | None = None,
     hold: bool = True,
 ) -> Prepared:
     """Fill bad pixels, align lines, crop, bin, register, unbleach and scale every run of a study, in this order.
@@ -161,8 +178,11 @@ def prepare(
         pre: settings.
         scale, offset: those of a trained model, to treat new recordings as its own were; None measures them
             on this study, one pair for all runs so that runs stay comparable.
-        mean_frame: (height, width) after preprocessing, of a trained model, onto which frames are registered if
-            they are; None measures it on this study.
+        mean_frame: (height, width) after preprocessing, of a trained model; None measures it on this study.
+        reference: (height, width) of a trained model, onto which frames are registered if they are; None takes
+            mean_frame, and where there is none measures it on this study.
+        bad: (height, width) of stored frames, pixels that were bad in a model's training and are filled here too, if
+            pixels are.
         hold: keep all frames in memory, 4 bytes x frames x height x width after binning. False reads the
             recordings anew whenever frames are asked for, 64 at a time; the frames are the same.
 
@@ -174,31 +194,38 @@ def prepare(
     """
     after = frame_shape_after(study.frame_shape, pre)
     _check_given(after, scale, offset, mean_frame)
-    runs = [_Run(run, steps, hold) for run, steps in zip(study.runs, _first_steps(study, pre), strict=True)]
-    surveys = [survey(run.frames) for run in runs]
+    if bad is not None and np.shape(bad) != study.frame_shape:
+        raise InputError(
+            f"bad has shape {np.shape(bad)}, but stored frames have {study.frame_shape}: use recordings of the "
+            "training's frame size"
+        )
+    runs = [
+        _Run(run, steps, hold) for run, steps in zip(study.runs, _first_steps(study, pre, bad), strict=True)
+    ]
+    surveys = survey_all([run.frames for run in runs])
     _require_change(study.names, surveys)
     num_steps = len(runs[0].steps)
     if pre.registration == "rigid":
-        for run, by in zip(runs, register([run.frames for run in runs], mean_frame), strict=True):
+        onto = mean_frame if reference is None else reference
+        reference, shifts = register([run.frames for run in runs], onto)
+        for run, by in zip(runs, shifts, strict=True):
             run.add(Moved(by))
     if pre.bin_frames > 1:
         for run in runs:
             run.add(BinnedFrames(pre.bin_frames))
     if pre.bleaching == "divide":
-        surveys = [survey(run.frames) for run in runs]
-        dark = dark_level([run.frames for run in runs], surveys, pre) if offset is None else offset
+        surveys = survey_all([run.frames for run in runs])
+        dark = dark_level(surveys, pre) if offset is None else offset
         for run, found in zip(runs, surveys, strict=True):
             run.add(Unbleached(brightness_course(found.brightness - dark), dark))
     if scale is None or offset is None:
-        movies = [run.frames for run in runs]
         if len(runs[0].steps) > num_steps:
-            surveys = [survey(movie) for movie in movies]
-        measured = study_scale(movies, surveys, pre)
+            surveys = survey_all([run.frames for run in runs])
+        measured = study_scale(surveys, pre)
         scale, offset = (
             measured[0] if scale is None else scale,
             measured[1] if offset is None else offset,
         )
-        del movies
     for run in runs:
         run.add(Scaled(scale, offset))
     means = [mean_of(run.frames) for run in runs] if mean_frame is None else [mean_frame]
@@ -223,4 +250,6 @@ def prepare(
         names=study.names,
         treated=tuple(run.treated() for run in runs),
         steps=said,
+        reference=reference if pre.registration == "rigid" else None,
+        bad_pixels=next((step.bad for step in runs[0].steps if isinstance(step, FilledPixels)), None),
     )

@@ -10,13 +10,13 @@ import numpy as np
 
 from lassovae._config import Preprocess
 from lassovae._errors import InputError
-from lassovae.data._movie import Frames, chunked
+from lassovae.data._movie import FloatOut, Frames, chunked
 
-SAMPLED_FRAMES = 2000  # of a study, evenly spread, where the percentile cannot be counted
+SAMPLED_PIXELS = 20_000_000  # of a study, evenly spread, where the percentile cannot be counted
 
 
 @dataclass(frozen=True)
-class Scaled:
+class Scaled(FloatOut):
     """clip((pixel - offset) / scale, 0, 1).
 
     Attributes:
@@ -25,15 +25,6 @@ class Scaled:
 
     scale: float
     offset: float
-    frames_each: int = 1
-
-    def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Unchanged."""
-        return shape
-
-    def dtype_after(self, dtype: np.dtype) -> np.dtype:
-        """float32."""
-        return np.dtype(np.float32)
 
     def apply(self, chunk: np.ndarray, first: int) -> np.ndarray:
         """Scale and clip."""
@@ -57,8 +48,9 @@ class Survey:
 
     Attributes:
         lowest, highest: pixel.
-        counts: how often each value from `first` on occurs, for integers of at most 16 bits; else None.
+        counts: how often each value from `first` on occurs, where all runs hold integers of at most 16 bits; else None.
         first: the smallest value that the type can hold.
+        sample: pixels evenly spread over the run, where values cannot be counted; else empty.
         brightness: (time,) mean of every frame.
     """
 
@@ -66,29 +58,52 @@ class Survey:
     highest: float
     counts: np.ndarray | None
     first: int
+    sample: np.ndarray
     brightness: np.ndarray
 
 
-def survey(movie: Frames) -> Survey:
-    """Go once over a run, in chunks."""
-    small = movie.dtype.kind in "ui" and movie.dtype.itemsize <= 2
-    first = int(np.iinfo(movie.dtype).min) if small else 0
-    counts = np.zeros(2 ** (8 * movie.dtype.itemsize), np.int64) if small else None
+def _countable(movie: Frames) -> bool:
+    return movie.dtype.kind in "ui" and movie.dtype.itemsize <= 2
+
+
+def survey_all(movies: Sequence[Frames]) -> list[Survey]:
+    """Go once over every run, in chunks."""
+    if all(_countable(movie) for movie in movies):
+        return [_survey(movie, 0) for movie in movies]
+    stride = max(1, math.ceil(sum(math.prod(movie.shape) for movie in movies) / SAMPLED_PIXELS))
+    width = movies[0].shape[2]
+    while math.gcd(stride, width) > 1:  # else it would meet the same columns again and again
+        stride += 1
+    return [_survey(movie, stride) for movie in movies]
+
+
+def _survey(movie: Frames, stride: int) -> Survey:
+    """Count values where stride is 0, else keep every stride-th pixel."""
+    first = int(np.iinfo(movie.dtype).min) if stride == 0 else 0
+    counts = np.zeros(2 ** (8 * movie.dtype.itemsize), np.int64) if stride == 0 else None
+    num_pixels = math.prod(movie.shape)
+    sample = np.empty(-(-num_pixels // stride) if stride else 0, movie.dtype)
     lowest, highest, brightness = math.inf, -math.inf, []
+    seen = 0
     for part in chunked(movie):
         chunk = movie[part]
         lowest, highest = min(lowest, float(chunk.min())), max(highest, float(chunk.max()))
         brightness.append(chunk.mean(axis=(1, 2), dtype=np.float64))
-        if counts is not None:
-            values = chunk.ravel() if first == 0 else chunk.astype(np.int32).ravel() - first
-            counts += np.bincount(values, minlength=len(counts))
-    return Survey(lowest, highest, counts, first, np.concatenate(brightness))
+        values = chunk.ravel()
+        if counts is None:
+            some = values[-seen % stride :: stride]
+            start = -(-seen // stride)
+            sample[start : start + len(some)] = some
+            seen += len(values)
+        else:
+            counts += np.bincount(
+                values if first == 0 else values.astype(np.int32) - first, minlength=len(counts)
+            )
+    return Survey(lowest, highest, counts, first, sample, np.concatenate(brightness))
 
 
-def _percentiles(
-    movies: Sequence[Frames], surveys: Sequence[Survey], wanted: Sequence[float]
-) -> tuple[float, ...]:
-    """As `np.percentile` of all pixels: exact where values were counted, else of frames evenly spread."""
+def _percentiles(surveys: Sequence[Survey], wanted: Sequence[float]) -> tuple[float, ...]:
+    """As `np.percentile` of all pixels: exact where values were counted or all of them kept, else of the sample."""
     if all(found.counts is not None for found in surveys):
         first = min(found.first for found in surveys)
         length = max(found.first + len(found.counts) for found in surveys if found.counts is not None) - first
@@ -107,28 +122,27 @@ def _percentiles(
             return float(first + floor + (position - math.floor(position)) * (ceiling - floor))
 
         return tuple(counted(percentile) for percentile in wanted)
-    step = max(1, math.ceil(sum(len(movie) for movie in movies) / SAMPLED_FRAMES))
-    sample = np.concatenate([movie[::step].ravel() for movie in movies])
-    return tuple(float(value) for value in np.percentile(sample, wanted))
+    sample = np.concatenate([found.sample for found in surveys])
+    return tuple(float(value) for value in np.percentile(sample, wanted, overwrite_input=True))
 
 
-def dark_level(movies: Sequence[Frames], surveys: Sequence[Survey], pre: Preprocess) -> float:
+def dark_level(surveys: Sequence[Survey], pre: Preprocess) -> float:
     """The study's offset: its smallest pixel, or low percentile, where that is negative, else 0."""
     if pre.scaling == "max":
         return min(0.0, min(found.lowest for found in surveys))
-    return min(0.0, *_percentiles(movies, surveys, [100 - pre.percentile]))
+    return min(0.0, *_percentiles(surveys, [100 - pre.percentile]))
 
 
-def study_scale(movies: Sequence[Frames], surveys: Sequence[Survey], pre: Preprocess) -> tuple[float, float]:
+def study_scale(surveys: Sequence[Survey], pre: Preprocess) -> tuple[float, float]:
     """One (scale, offset) for all runs.
 
     Raises:
         InputError: the percentile is no brighter than the dark.
     """
     if pre.scaling == "max":
-        offset = dark_level(movies, surveys, pre)
+        offset = dark_level(surveys, pre)
         return max(found.highest for found in surveys) - offset, offset
-    low, top = _percentiles(movies, surveys, [100 - pre.percentile, pre.percentile])
+    low, top = _percentiles(surveys, [100 - pre.percentile, pre.percentile])
     offset = min(0.0, low)
     if top <= offset:
         raise InputError(

@@ -33,6 +33,7 @@ from lassovae.training._folder import (
     write_json,
     write_text,
 )
+from lassovae.training._measured import read_measured, write_measured
 from lassovae.training._mesh import is_first, local, make_mesh, replicated
 from lassovae.training._step import TrainState, initial_state
 
@@ -173,6 +174,7 @@ def fit(
                 # config.json last: a folder that has it has its provenance
                 make_folder(folder)
                 write_json(folder / "provenance.json", made_with)
+                write_measured(folder, prepared)
                 write_json(folder / "config.json", wanted)
             wait_for_all("run folder made")
             checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints"))
@@ -203,6 +205,8 @@ def fit(
                 history=tuple(history),
                 lam_factor=float(state.lam_factor),
                 notes=training_notes(tuple(history), config.mode),
+                reference=prepared.reference,
+                bad_pixels=prepared.bad_pixels,
             )
             positions = () if config.encoder == "block_mean" else _final_positions(model, prepared)
             if checkpoints is None or checkpoints.latest_step() != int(state.step):
@@ -259,6 +263,7 @@ def load(run_dir: str | Path) -> Model:
                 "finish it with fit(..., resume=True)"
             )
     history = tuple(read_metrics(folder / "metrics.jsonl", int(state.step)))
+    reference, bad_pixels = read_measured(folder)
     return Model(
         config=config,
         weights=Weights(state.params, state.batch_stats),
@@ -269,4 +274,6 @@ def load(run_dir: str | Path) -> Model:
         history=history,
         lam_factor=float(state.lam_factor),
         notes=training_notes(history, config.mode),
+        reference=reference,
+        bad_pixels=bad_pixels,
     )

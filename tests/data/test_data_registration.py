@@ -23,7 +23,7 @@ def film(scene, shifts, rng, photons=1.0):
 
 
 def still_and_shifts(movie):
-    (found,) = register([movie])
+    _, (found,) = register([movie])
     return Moved(found).apply(movie, 0), found
 
 

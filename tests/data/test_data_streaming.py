@@ -174,3 +174,28 @@ def test_masks_of_nothing_do_nothing(rng):
     nothing = FilledPixels(np.zeros(SHAPE, bool), "none")
     assert nothing.apply(movie, 0) is movie
     assert nothing.says() == AlignedLines(0).says() == ""
+
+
+def test_few_passes_and_no_frame_by_itself(rng):
+    """A percentile of floats over more frames than are ever sampled: still whole stretches, a few times over."""
+    movie = rng.uniform(1, 100, (2500, 8, 8)).astype(np.float32)
+    recording = Counting(movie, name="r0")
+    stretches = []
+    recording._read = lambda frames: stretches.append(len(frames)) or movie[frames.start : frames.stop]
+    pre = Preprocess(scaling="percentile", percentile=99.0)
+    prepared = prepare(Study((Run("r0", recording, "F", 0),)), pre, hold=False)
+    assert min(stretches[:-1]) >= 2500 % 64
+    assert sum(stretches) <= 4 * 2500
+    assert prepared.scale == pytest.approx(np.percentile(movie, 99.0), rel=1e-6)
+
+
+def test_a_sampled_percentile_is_close_and_meets_every_column(rng, monkeypatch):
+    from lassovae.data import _scaling
+
+    columns = np.linspace(1, 2, 16)  # a stride that shares a factor with the width would see few of them
+    movie = (rng.gamma(2.0, 100.0, (300, 16, 16)) * columns).astype(np.float32)
+    exact = np.percentile(movie, 99.0)
+    monkeypatch.setattr(_scaling, "SAMPLED_PIXELS", 10_000)
+    found = prepare(study_of(movie), Preprocess(scaling="percentile", percentile=99.0))
+    assert found.scale == pytest.approx(exact, rel=0.03)
+    assert found.scale != pytest.approx(exact, rel=1e-6)
