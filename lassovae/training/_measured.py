@@ -16,10 +16,13 @@ FILE = "preprocessing.npz"
 
 
 def write_measured(folder: Path, prepared: Prepared) -> None:
-    """Write the reference of the registration and the mask of bad pixels, whichever there are."""
-    arrays = {"reference": prepared.reference, "bad_pixels": prepared.bad_pixels}
+    """Write the reference of the registration and the mask of bad pixels, whichever there are; nothing for neither."""
+    measured = {"reference": prepared.reference, "bad_pixels": prepared.bad_pixels}
+    arrays = {name: array for name, array in measured.items() if array is not None}
+    if not arrays:
+        return
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: x for name, x in arrays.items() if x is not None})  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
     temporary = folder / f".{FILE}.{os.getpid()}.tmp"
     temporary.write_bytes(buffer.getvalue())
     os.replace(temporary, folder / FILE)
