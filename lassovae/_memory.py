@@ -24,7 +24,8 @@ VALUES_A_PIXEL = {
 VALUES_A_CHANNEL = 2.2  # float32 values that a convolutional step keeps of each pixel and channel
 LATENT_COPIES = 12  # of all latents that an analysis holds at once
 ROWS_A_COLUMN = 4  # as in var/_pooled.py
-SLOTS = 2**29  # for coefficients, likewise
+SLOTS = 4 * 2**27  # for coefficients, likewise
+FIT_PROGRAMS = 900_000_000  # an analysis compiles several programs of the solver
 STAY_FREE = 64_000_000
 SAMPLES = 300_000_000  # of pixels, for a percentile that cannot be counted
 SAMPLED_FRAMES = 100  # of one run at a time, by which bad pixels and scan lines are judged
@@ -112,7 +113,7 @@ def _analysis_bytes(config: Config, nodes: int, lengths: list[int]) -> int:
     pooled = 3 * 8 * rows * columns
     forecast = 4 * config.order * nodes * max(lengths) * 2
     latents = 4 * LATENT_COPIES * nodes * sum(lengths)
-    return latents + SLOTS + max(one_run, pooled, forecast)
+    return latents + FIT_PROGRAMS + SLOTS + max(one_run, pooled, forecast)
 
 
 def plan_memory(study: Study, config: Config, max_memory_gb: float | None = None) -> MemoryPlan:

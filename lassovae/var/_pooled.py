@@ -17,7 +17,7 @@ from lassovae.var._design import centre, check_length, regression_pieces
 from lassovae.var._fit import VARFit, fit_regressions
 from lassovae.var._padding import CAPACITIES, check_lam, pad_runs
 
-BYTES_A_CALL = 2**29  # of the slots of the targets that are solved at once
+BYTES_A_CALL = 2**27  # of the slots of the targets that are solved at once; the solver takes a few times that
 # Rows that are collected, for each column, before they are folded: more cost memory, fewer cost factorisations.
 ROWS_A_COLUMN = 4
 
@@ -104,7 +104,7 @@ def fit_pooled(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> 
     Complexity:
         QR factorisations in float64 by LAPACK of all frames x ((lags + 1) x nodes), a few times as many rows as columns
         at once; what follows does not depend on the number of frames. Memory 8 bytes x the square of the columns x
-        ROWS_A_COLUMN, twice, and 0.5 GB of slots for coefficients.
+        ROWS_A_COLUMN, twice, and about 0.5 GB of slots for coefficients.
     """
     for index, z in enumerate(list_of_latents):
         check_length(len(np.asarray(z)), order, f"run {index}")

@@ -142,7 +142,7 @@ def test_resume_in_a_folder_of_a_version_with_more_settings_is_refused(study, fi
 
 def test_a_folder_that_holds_a_run_or_anything_else_is_left_alone(study, finished, tmp_path):
     before = contents(finished[1])
-    with pytest.raises(InputError, match="already holds a run: choose another output folder, or resume=True"):
+    with pytest.raises(InputError, match=r"already holds a run: choose another output folder, or go on with it .resume=True, --resume"):
         fit(study, CONFIG, run_dir=finished[1])
     assert contents(finished[1]) == before
     foreign = tmp_path / "thesis"
