@@ -71,6 +71,8 @@ class ContiguousRecording(Recording):
         InputError: not a movie of real numbers, or the file ends before the last frame does.
     """
 
+    kind = "raw"
+
     def __init__(
         self,
         path: Path,

@@ -158,6 +158,8 @@ class Hdf5Recording(Recording):
         InputError: no such dataset, not a movie, or its pixels are not all in this file.
     """
 
+    kind = "HDF5"
+
     def __init__(
         self,
         path: Path,

@@ -100,7 +100,7 @@ class Treated(Recording):
         # of each step: how many of its frames become one of the last step's
         self._joined = [math.prod(s.frames_each for s in steps[i + 1 :]) for i in range(len(steps))]
         self._each = math.prod(step.frames_each for step in steps)
-        self.name = name
+        self.name, self.kind = name, getattr(source, "kind", "array")
         self.shape = (time, *shape)
         self.dtype = dtype
         self.frame_rate_hz = None if frame_rate_hz is None else frame_rate_hz / self._each

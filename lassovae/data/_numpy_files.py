@@ -51,6 +51,8 @@ def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
 class ColumnMajorRecording(Recording):
     """A movie in a `.npy` file that NumPy wrote in Fortran order: the pixels of a frame lie far apart."""
 
+    kind = "NumPy"
+
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype, offset: int) -> None:
         self._whole = ContiguousRecording(path, shape, dtype, offset)  # refuses what is no movie or cut short
         self.name, self.shape, self.dtype = self._whole.name, self._whole.shape, self._whole.dtype
@@ -76,7 +78,9 @@ def open_npy(path: Path, choice: Choice) -> Recording:
         shape, fortran, dtype = _header(str(path), file)
         offset = file.tell()
     kind = ColumnMajorRecording if fortran and len(shape) > 1 else ContiguousRecording
-    return kind(path, shape, dtype, offset)
+    recording: Recording = kind(path, shape, dtype, offset)
+    recording.kind = "NumPy"
+    return recording
 
 
 class CompressedMember(Recording):
@@ -85,6 +89,8 @@ class CompressedMember(Recording):
     Frames in front of those asked for are decompressed and dropped, so read it forwards; reading on from where the last
     call ended costs nothing extra.
     """
+
+    kind = "NumPy"
 
     def __init__(self, path: Path, member: str, shape: tuple[int, ...], dtype: np.dtype, offset: int) -> None:
         self._path, self._member, self._stored, self._offset = path, member, dtype, offset
@@ -214,5 +220,7 @@ def open_npz(path: Path, choice: Choice) -> Recording:
             f"{label}: stored in Fortran order, which cannot be read frame by frame; save numpy.ascontiguousarray of it"
         )
     if info.compress_type == zipfile.ZIP_STORED:
-        return ContiguousRecording(path, shape, dtype, _place(path, info) + offset, name=label)
+        recording = ContiguousRecording(path, shape, dtype, _place(path, info) + offset, name=label)
+        recording.kind = "NumPy"
+        return recording
     return CompressedMember(path, info.filename, shape, dtype, offset)

@@ -38,6 +38,23 @@ def _series(file: h5py.File) -> list[str]:
     return found
 
 
+def _full_name(name: str, found: list[str], given: str | None) -> str | None:
+    """What the caller calls a series, with its groups where only its own name was given.
+
+    Raises:
+        InputError: several series are called so.
+    """
+    if given is None or "/" in given.strip("/") or given in found:
+        return given
+    same = sorted(series for series in found if series.rsplit("/", 1)[1] == given.strip("/"))
+    if len(same) > 1:
+        raise InputError(
+            f"{name}: dataset={given!r} is the name of {len(same)} TwoPhotonSeries; choose one by its full name: "
+            f"{', '.join(same)}"
+        )
+    return same[0] if same else given
+
+
 def _rate(path: Path, file: h5py.File, series: str) -> float | None:
     """Frames per second: what the series says, or its time stamps, or its imaging plane."""
     start = follow(path, file, f"{series}/starting_time")
@@ -91,11 +108,11 @@ def open_nwb(path: Path, choice: Choice) -> Recording:
     require_file(path)
     with opened(path) as file:
         if choice.dataset is not None and isinstance(follow(path, file, choice.dataset), h5py.Dataset):
-            return open_hdf5(path, choice)
+            recording = open_hdf5(path, choice)
+            recording.kind = "NWB"
+            return recording
         found = _series(file)
-        by_last = {series.rsplit("/", 1)[1]: series for series in found}
-        asked = by_last.get(choice.dataset.strip("/"), choice.dataset) if choice.dataset is not None else None
-        series = choose_dataset(name, found, asked, "TwoPhotonSeries")
+        series = choose_dataset(name, found, _full_name(name, found, choice.dataset), "TwoPhotonSeries")
         data = follow(path, file, f"{series}/data")
         if follow(path, file, f"{series}/external_file") is not None:
             raise InputError(f"{name}: the frames of {series} lie in other files; open those files instead")
@@ -109,6 +126,8 @@ def open_nwb(path: Path, choice: Choice) -> Recording:
             chosen(f"{name} ({series})", "plane", 1, choice.plane)
         rate = _rate(path, file, series)
         pixel_size = _pixel_size(path, file, series, shape) if len(shape) >= 3 and min(shape) > 0 else None
-    return Hdf5Recording(
+    recording = Hdf5Recording(
         path, f"{series}/data", transposed=True, plane=plane, frame_rate_hz=rate, pixel_size_um=pixel_size
     )
+    recording.kind = "NWB"
+    return recording

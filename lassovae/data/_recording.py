@@ -84,6 +84,7 @@ class Recording(ABC):
     negative indices and steps work as in NumPy. The arrays are the caller's own.
 
     Attributes:
+        kind: what sort of file it is, in a word for people, such as TIFF or NWB.
         name: the path, or what the caller called an array; used in messages.
         shape: (time, height, width).
         dtype: of the pixels as stored.
@@ -91,6 +92,7 @@ class Recording(ABC):
         pixel_size_um: (height, width) of a pixel in micrometres, None where unknown.
     """
 
+    kind: str = "recording"
     name: str
     shape: tuple[int, int, int]
     dtype: np.dtype
@@ -151,6 +153,8 @@ class ArrayRecording(Recording):
     Raises:
         InputError: the array is not a movie of real numbers, or the frame rate or pixel size is not above 0.
     """
+
+    kind = "array"
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from lassovae.data._recording import Recording
 SUITE2P_DTYPE = np.dtype("<i2")
 SETTINGS, MOVIE, SECOND_CHANNEL = "ops.npy", "data.bin", "data_chan2.bin"
 LARGEST_SETTINGS = 1 << 28  # bytes; suite2p keeps a few mean images in it, a few megabytes
+PLANE = re.compile("plane([0-9]{1,4})")
 WANTED = ("Ly", "Lx", "nframes", "fs")
 BOOKKEEPING = frozenset({"MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "FRAME"})
 TEXTS = frozenset(
@@ -133,19 +134,46 @@ def open_raw(path: Path, choice: Choice) -> Recording:
             f"{name}: {size} bytes are not a whole number of frames of {frame_shape[0]} x {frame_shape[1]} {dtype} "
             f"({frame_bytes} bytes each): the file is cut short, or shape= or dtype= is another"
         )
-    return ContiguousRecording(
+    recording = ContiguousRecording(
         path, (num_frames, *frame_shape), dtype, 0, frame_rate_hz=positive(numbers.get("fs"))
     )
+    recording.kind = "suite2p" if choice.shape is None else "raw"  # whose ops.npy says the shape
+    return recording
 
 
-def _planes(folder: Path) -> list[Path]:
-    """The folders of a suite2p result, one a plane, that hold a movie: itself, or those called plane0, plane1, ..."""
+def _planes(folder: Path) -> dict[int, Path]:
+    """The folders of a suite2p result that hold a movie, by the number of the plane in their names.
+
+    They are the folder itself, or those called plane0, plane1, ... in it. One of another name is plane 0.
+    """
+    named = PLANE.fullmatch(folder.resolve().name)
     if (folder / MOVIE).is_file() and (folder / SETTINGS).is_file():
-        return [folder]
-    below = [place for place in folder.glob("plane*") if re.fullmatch("plane[0-9]{1,4}", place.name)]
-    return sorted(
-        (place for place in below if (place / MOVIE).is_file()), key=lambda place: int(place.name[5:])
-    )
+        return {int(named[1]) if named else 0: folder}
+    found = ((PLANE.fullmatch(place.name), place) for place in sorted(folder.glob("plane*")))
+    return {int(named[1]): place for named, place in found if named and (place / MOVIE).is_file()}
+
+
+def _chosen_plane(folder: Path, planes: dict[int, Path], given: int | None) -> Path:
+    """The folder of the plane of this number, or of the only one.
+
+    Raises:
+        InputError: there are several and none was named, or there is none of this number.
+    """
+    numbers = sorted(planes)
+    if numbers == list(range(len(numbers))):
+        return planes[chosen(str(folder), "plane", len(planes), given)]
+    there = ", ".join(map(str, numbers))
+    if given is None:
+        if len(planes) > 1:
+            raise InputError(
+                f"{folder}: holds {len(planes)} planes; choose one by plane= and its number: {there} (in a study: the "
+                "column plane)"
+            )
+        return planes[numbers[0]]
+    number = whole_number(str(folder), "plane", given)
+    if number not in planes:
+        raise InputError(f"{folder}: plane={number}, but the planes that are there have the numbers {there}")
+    return planes[number]
 
 
 def is_suite2p(folder: Path) -> bool:
@@ -158,13 +186,15 @@ def open_suite2p(folder: Path, choice: Choice) -> Recording:
 
     Args:
         folder: that holds `data.bin`, or folders plane0, plane1, ... that do.
-        choice: `plane` where there are several; `channel` where there is `data_chan2.bin` too.
+        choice: `plane`, the number in the folder's name, where there are several; `channel` where there is
+            `data_chan2.bin` too.
 
     Raises:
-        InputError: as `open_raw`, or several planes or channels and none was chosen.
+        InputError: as `open_raw`, or several planes or channels and none was chosen, or none of this number.
     """
-    planes = _planes(folder)
-    place = planes[chosen(str(folder), "plane", len(planes), choice.plane)]
+    place = _chosen_plane(folder, _planes(folder), choice.plane)
     movies = [movie for movie in (place / MOVIE, place / SECOND_CHANNEL) if movie.is_file()]
     movie = movies[chosen(str(place), "channel", len(movies), choice.channel)]
-    return open_raw(movie, replace(choice, plane=None, channel=None))
+    recording = open_raw(movie, replace(choice, plane=None, channel=None))
+    recording.kind = "suite2p"
+    return recording

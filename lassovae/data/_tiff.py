@@ -41,6 +41,8 @@ class TiffRecording(Recording):
             chosen, or a compression that cannot be read here.
     """
 
+    kind = "TIFF"
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -132,6 +134,8 @@ class TiffFolderRecording(Recording):
         InputError: no such folder, fewer than two TIFF files in it, a file of more than one frame, or a file that is
             damaged or differs from the others in size or type.
     """
+
+    kind = "folder of TIFF"
 
     def __init__(self, path: str | os.PathLike[str], *, frame_rate_hz: float | None = None) -> None:
         folder = Path(path)

@@ -14,7 +14,8 @@ from lassovae._errors import InputError
 from lassovae.data._choice import Choice, chosen, missing_extra, one_line, positive
 from lassovae.data._recording import Recording, check_movie
 
-SUFFIXES = (".sbx", ".mesc", ".isxd")
+KINDS = {".sbx": "Scanbox", ".mesc": "Femtonics", ".isxd": "Inscopix"}
+SUFFIXES = tuple(KINDS)
 BRUKER_HEAD = 4096  # bytes of its XML in which it names itself
 
 
@@ -29,6 +30,8 @@ class ExtractorRecording(Recording):
     Raises:
         InputError: it gives no movie, several planes and none chosen, or fails.
     """
+
+    kind = "roiextractors"
 
     def __init__(self, extractor: Any, *, name: str, plane: int | None = None) -> None:
         self.name, self._extractor = name, extractor
@@ -138,6 +141,7 @@ def open_vendor(path: str | os.PathLike[str], choice: Choice) -> Recording:
             "of the recording are there"
         ) from error
     recording = ExtractorRecording(extractor, name=str(path), plane=choice.plane)
+    recording.kind = KINDS.get(Path(path).suffix.lower(), "Bruker")
     frame_bytes = math.prod(recording.frame_shape) * recording.dtype.itemsize
     if Path(path).suffix.lower() == ".sbx" and Path(path).stat().st_size % frame_bytes:
         whole = Path(path).stat().st_size // frame_bytes

@@ -78,6 +78,8 @@ class VideoRecording(Recording):
         InputError: no video, cut short, colour and no channel chosen, or PyAV is not installed.
     """
 
+    kind = "video"
+
     def __init__(self, path: Path, *, channel: int | None = None) -> None:
         self.name, self._path = str(path), path
         self._lock = threading.Lock()

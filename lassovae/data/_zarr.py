@@ -43,6 +43,8 @@ class ZarrRecording(Recording):
         InputError: the array is no movie, chunks are missing, or zarr is not installed or cannot open it.
     """
 
+    kind = "Zarr"
+
     def __init__(
         self,
         array: ArrayMetadata,

@@ -11,6 +11,7 @@ import tifffile
 
 from lassovae import InputError
 from lassovae.data import ArrayRecording, content_hash, open_recording
+from lassovae.data._movie import Treated
 
 SHAPE = (40, 24, 32)
 SLICES = [
@@ -112,6 +113,25 @@ def test_the_same_movie_in_every_format(tmp_path, kind):
     assert content_hash(recording) == content_hash(ArrayRecording(expected))
     assert recording.frame_rate_hz == (None if rate is None else pytest.approx(rate, rel=1e-6))
     assert recording.pixel_size_um == (None if pixel_size is None else pytest.approx(pixel_size, rel=1e-6))
+
+
+def test_kinds_are_words_for_people(tmp_path):
+    words = {"tiff": "TIFF", "imagej": "TIFF", "ome": "TIFF", "scanimage": "TIFF", "bigtiff": "TIFF"}
+    words |= {"tiff_folder": "folder of TIFF", "hdf5": "HDF5", "nwb": "NWB", "suite2p": "suite2p"}
+    words |= {"zarr_2": "Zarr", "zarr_3": "Zarr", "avi_raw": "video", "mkv_ffv1": "video"}
+    words |= dict.fromkeys(("npy", "npy_fortran", "npz", "npz_deflate"), "NumPy")
+    for kind, word in words.items():
+        (tmp_path / kind).mkdir()
+        path = FORMATS[kind][0](tmp_path / kind, make_movie())
+        recording = open_recording(path)
+        assert recording.kind == word
+        assert Treated(recording, (), name="run").kind == word
+        if kind == "nwb":
+            assert open_recording(path, dataset="acquisition/movie/data").kind == word
+        if kind == "suite2p":
+            assert open_recording(path / "data.bin").kind == word
+            assert open_recording(path / "data.bin", shape=SHAPE[1:]).kind == "raw"
+    assert ArrayRecording(make_movie()).kind == "array"
 
 
 @pytest.mark.parametrize("kind", FORMATS)

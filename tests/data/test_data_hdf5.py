@@ -164,6 +164,21 @@ def test_several_series(tmp_path, movie):
         open_recording(path, dataset="blue")
 
 
+def test_two_series_of_the_same_name(tmp_path, movie):
+    """One in acquisition and one in a group: the last name says neither, the full names say both."""
+    path = write.nwb(tmp_path / "m.nwb", movie=movie, other=movie[:7])
+    with h5py.File(path, "a") as file:
+        file.copy("acquisition/other", "processing/motion/movie")
+    with pytest.raises(
+        InputError,
+        match="dataset='movie' is the name of 2 TwoPhotonSeries; choose one by its full name: /acquisition/movie, "
+        "/processing/motion/movie",
+    ):
+        open_recording(path, dataset="movie")
+    for name, count in (("/acquisition/movie", 12), ("processing/motion/movie", 7), ("other", 7)):
+        assert open_recording(path, dataset=name).num_frames == count
+
+
 def test_the_array_itself_is_read_as_it_lies(tmp_path, movie):
     path = write.nwb(tmp_path / "m.nwb", movie=movie)
     recording = open_recording(path, dataset="/acquisition/movie/data")

@@ -147,6 +147,23 @@ def test_planes_and_channels_of_suite2p(tmp_path, movie):
     assert (open_recording(tmp_path / "suite2p", plane=10, channel=1)[:] == 7).all()
 
 
+def test_a_plane_of_suite2p_is_called_by_the_number_of_its_folder(tmp_path, movie):
+    folder = tmp_path / "suite2p"
+    folder.mkdir()
+    for plane in (2, 10, 1):
+        write.suite2p(folder / f"plane{plane}", movie + plane)
+    for plane in (1, 2, 10):
+        np.testing.assert_array_equal(open_recording(folder, plane=plane)[4], movie[4] + plane)
+    with pytest.raises(InputError, match=r"suite2p: holds 3 planes; .*plane= and its number: 1, 2, 10"):
+        open_recording(folder)
+    with pytest.raises(InputError, match="plane=0, but the planes that are there have the numbers 1, 2, 10"):
+        open_recording(folder, plane=0)
+    np.testing.assert_array_equal(open_recording(folder / "plane2", plane=2)[4], movie[4] + 2)
+    np.testing.assert_array_equal(open_recording(folder / "plane2")[4], movie[4] + 2)
+    with pytest.raises(InputError, match="plane=0, but the planes that are there have the numbers 2"):
+        open_recording(folder / "plane2", plane=0)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
