@@ -250,7 +250,7 @@ def _inspect(path: Path, tif: Any, size: int, listener: _Listener, choice: Choic
     if scan_image is not None:
         numbers, scale = scan_image.frames_of(images, choice), scan_image.scale()
     else:
-        numbers = frames_of(str(path), axes[:-2], shape[:-2], choice)
+        numbers = frames_of(str(path), axes[:-2], shape[:-2], choice, says_time=bool(tif.is_ome))
         scale = of_imagej(tif) if tif.is_imagej else of_ome(tif) if tif.is_ome else Scale()
     movie = (len(numbers), *frame_shape)
     if len(numbers) < 2:

@@ -120,7 +120,7 @@ def _open_ome(
         raise InputError(
             f"{path}: axes {letters} for an array of shape {array.shape}; name the array by dataset="
         )
-    leading = frames_of(str(path), letters[:-2], array.shape[:-2], choice)
+    leading = frames_of(str(path), letters[:-2], array.shape[:-2], choice, says_time="T" in letters)
     factors = [1.0] * len(axes)
     for transform in level.get("coordinateTransformations") or ():
         scale = transform.get("scale") if isinstance(transform, dict) else None

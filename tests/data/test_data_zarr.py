@@ -144,6 +144,16 @@ def test_ome_zarr(tmp_path, rng, zarr_format):
     assert recording.pixel_size_um == pytest.approx((2.0, 1.5))
 
 
+@pytest.mark.parametrize(("axis", "kind"), [("c", "channels"), ("z", "planes")])
+def test_one_time_point_of_ome_zarr_is_no_movie(tmp_path, movie, axis, kind):
+    group = zarr.open_group(tmp_path / "m.zarr", mode="w")
+    group.create_array("0", data=movie[None, :3])
+    axes = [{"name": name} for name in ("t", axis, "y", "x")]
+    group.attrs.update({"ome": {"multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}})
+    with pytest.raises(InputError, match=rf"m\.zarr: a single time point of 3 {kind}; a movie has frames"):
+        open_recording(tmp_path / "m.zarr")
+
+
 def test_zarr_not_installed(tmp_path, movie, monkeypatch):
     path = write.zarr_array(tmp_path / "m.zarr", movie, 3)
     monkeypatch.setitem(sys.modules, "zarr", None)
