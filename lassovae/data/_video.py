@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from lassovae._errors import InputError
 from lassovae.data._choice import LARGEST_EXPANSION, Choice, chosen, missing_extra, one_line, positive
 from lassovae.data._files import require_file
 from lassovae.data._recording import Recording, check_movie
-from lassovae.data._video_pixels import pixels_of
+from lassovae.data._video_pixels import Pixels, pixels_of
 
 SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv")
+LOOKED_AT = 9  # frames, at opening, for colour
 EVERY_FRAME_ALONE = frozenset(
     {"rawvideo", "mjpeg", "huffyuv", "ffvhuff", "png", "jpeg2000", "dvvideo", "utvideo"}
 )
@@ -67,12 +68,14 @@ def _cut_short(path: Path, present: int, declared: int) -> InputError:
 class VideoRecording(Recording):
     """A movie in a video file: grey values as they are stored, or one channel of a colour video.
 
-    Opening reads the times of all frames and decodes the first and the last. Frames are decoded from the last frame in
-    front of them that stands alone; reading on from where the last call ended costs nothing extra.
+    Opening reads the times of all frames and decodes a few, the first and the last among them; where one has colour,
+    the video has. Frames are decoded from the last frame in front of them that stands alone; reading on from where the
+    last call ended costs nothing extra.
 
     Args:
         path: the file.
-        channel: 0 red, 1 green or 2 blue of a colour video; None for a grey one.
+        channel: 0 red, 1 green or 2 blue of a colour video; None for a grey one. Where it is given and the few frames
+            have no colour, all are decoded to see whether one has.
 
     Raises:
         InputError: no video, cut short, colour and no channel chosen, or PyAV is not installed.
@@ -120,7 +123,7 @@ class VideoRecording(Recording):
                 f"{path}: {largest} bytes for {height} x {width} pixels; the header is damaged: copy it again"
             )
         self.shape, self.frame_rate_hz = (len(self._times), height, width), rate
-        self._pixels = pixels_of(self.name, self._frame(0))
+        self._pixels = self._pixels_of(range(len(self._times)) if channel is not None else self._sample())
         self._channel: int | None = None
         if self._pixels.is_colour:
             self._channel = chosen(self.name, "channel", 3, channel)
@@ -129,6 +132,20 @@ class VideoRecording(Recording):
         self.dtype = self._pixels.dtype
         check_movie(self.name, self.shape, self.dtype)
         self._frame(len(self._times) - 1)
+
+    def _sample(self) -> list[int]:
+        """A few frames from the first to the last, in order."""
+        last = len(self._times) - 1
+        return sorted({last * i // (LOOKED_AT - 1) for i in range(LOOKED_AT)})
+
+    def _pixels_of(self, frames: Iterable[int]) -> Pixels:
+        """How to read the video, by the first of these frames that has colour, or all of them."""
+        found = pixels_of(self.name, self._frame(0))
+        for frame in frames:
+            if not found.may_have_colour:
+                break
+            found = pixels_of(self.name, self._frame(frame))
+        return found
 
     def close(self) -> None:
         """Let go of the file; it is opened again when frames are read."""
@@ -146,12 +163,19 @@ class VideoRecording(Recording):
             self._container.seek(key, stream=stream, backward=True)
         self._decoded = self._container.decode(stream)
 
+    def _leads_to(self, frame: int) -> bool:
+        """Whether decoding on comes to the frame as soon as a seek would."""
+        if frame == self._next:
+            return True
+        place = bisect.bisect_right(self._keys, self._times[frame]) - 1
+        return 0 <= self._next < frame and (place < 0 or self._keys[place] < self._times[self._next])
+
     def _frame(self, frame: int) -> Any:
         """A decoded frame, by its time."""
         wanted = self._times[frame]
         try:
             for from_the_start in (False, True):
-                if self._decoded is None or frame != self._next or from_the_start:
+                if self._decoded is None or from_the_start or not self._leads_to(frame):
                     self._begin(frame, from_the_start)
                 for found in self._decoded or ():
                     time = found.pts if found.pts is not None else found.dts
@@ -187,7 +211,7 @@ class VideoRecording(Recording):
         with self._lock:
             for position in ordered:
                 found = self._frame(frames[position])
-                out[position] = self._pixels.read(self.name, found, self._channel)
+                out[position] = self._pixels.read(self.name, frames[position], found, self._channel)
         return out
 
 

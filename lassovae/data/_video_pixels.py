@@ -20,21 +20,40 @@ class Pixels:
         layout: FFmpeg's name of the pixel format.
         dtype: of the pixels.
         is_colour: whether a channel must be chosen.
+        chroma_bits: of the colour planes beside the grey one, which are to say that there is no colour; 0 where there
+            are no such planes, or is colour.
     """
 
     layout: str
     dtype: np.dtype
     is_colour: bool
+    chroma_bits: int = 0
 
-    def read(self, name: str, frame: Any, channel: int | None) -> np.ndarray:
+    @property
+    def may_have_colour(self) -> bool:
+        """Whether another frame may have colour, though those that were looked at have none."""
+        return self.chroma_bits > 0
+
+    def read(self, name: str, number: int, frame: Any, channel: int | None) -> np.ndarray:
         """(height, width) stored values of a frame, or of one of its colours: 0 red, 1 green, 2 blue.
 
+        Args:
+            name: the file, for messages.
+            number: of the frame, likewise.
+            frame: of PyAV.
+            channel: which colour, of a colour video.
+
         Raises:
-            InputError: the frame is laid out otherwise than the first.
+            InputError: the frame is laid out otherwise than the first, or has colour and those looked at had none.
         """
         if frame.format.name != self.layout:
             raise InputError(
                 f"{name}: frames of {self.layout} and {frame.format.name}; export the video again"
+            )
+        if self.may_have_colour and not _is_neutral(frame, self.dtype, self.chroma_bits):
+            raise InputError(
+                f"{name}: frame {number} has colour, though the frames that were looked at on opening have none; "
+                "choose one colour by channel=0 to channel=2 (in a study: the column channel)"
             )
         if not self.is_colour:
             return plane(frame, 0, self.dtype)
@@ -52,14 +71,12 @@ def plane(frame: Any, number: int, dtype: np.dtype) -> np.ndarray:
 def _is_neutral(frame: Any, dtype: np.dtype, bits: int) -> bool:
     """Whether the colour planes of a frame say that it has none."""
     middle, tolerance = 1 << (bits - 1), NEUTRAL << max(0, bits - 8)
-    return all(
-        bool((np.abs(plane(frame, number, dtype).astype(np.int64) - middle) <= tolerance).all())
-        for number in (1, 2)
-    )
+    planes = (plane(frame, number, dtype) for number in (1, 2))
+    return all(values.min() >= middle - tolerance and values.max() <= middle + tolerance for values in planes)
 
 
 def pixels_of(name: str, frame: Any) -> Pixels:
-    """How to read a video, by its first frame.
+    """How to read a video, by one of its frames.
 
     Args:
         name: the file, for messages.
@@ -85,5 +102,5 @@ def pixels_of(name: str, frame: Any) -> Pixels:
             )
         return Pixels(layout, np.dtype(np.uint8), is_colour=False)
     if layout.startswith("yuv") and len(frame.planes) >= 3 and _is_neutral(frame, dtype, bits):
-        return Pixels(layout, dtype, is_colour=False)
+        return Pixels(layout, dtype, is_colour=False, chroma_bits=bits)
     return Pixels(layout, np.dtype(np.uint8), is_colour=True)

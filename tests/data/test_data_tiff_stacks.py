@@ -182,16 +182,20 @@ def test_one_time_point_of_ome_is_no_movie(tmp_path, stack, axis):
     path = write.ome(tmp_path / "m.ome.tif", images, axes=f"{axis}YX")
     kind = {"C": "channels", "Z": "planes"}[axis]
     for options in ({}, {"channel": 0}, {"plane": 0}):
-        with pytest.raises(InputError, match=rf"m\.ome\.tif: a single time point of 3 {kind}; a movie has frames"):
+        with pytest.raises(
+            InputError, match=rf"m\.ome\.tif: a single time point of 3 {kind}; a movie has frames"
+        ):
             open_recording(path, **options)
 
 
 def test_one_time_point_of_imagej(tmp_path, stack):
-    """Three channels are no movie; slices, as most movies of ImageJ are called, and channels beyond all counting are."""
+    """Three channels are no movie; slices are, as ImageJ calls most movies, and more channels than it can show."""
     images = stack[:, 0, 0]
     with pytest.raises(InputError, match=r"m\.tif: a single time point of 3 channels.*Image > Properties"):
         open_recording(write.imagej(tmp_path / "m.tif", images[:3], axes="CYX"))
-    np.testing.assert_array_equal(open_recording(write.imagej(tmp_path / "z.tif", images, axes="ZYX"))[:], images)
+    np.testing.assert_array_equal(
+        open_recording(write.imagej(tmp_path / "z.tif", images, axes="ZYX"))[:], images
+    )
     tifffile.imwrite(tmp_path / "c.tif", images, imagej=True, photometric="minisblack")
     with tifffile.TiffFile(tmp_path / "c.tif") as tif:
         assert tif.series[0].axes == "CYX"

@@ -23,7 +23,11 @@ def movie(rng):
 
 
 def h264(path, luma, chroma=128, **options):
-    """Lossless H.264 whose stored grey values are `luma`, with frames that refer to later ones."""
+    """Lossless H.264 whose stored grey values are `luma`, with frames that refer to later ones.
+
+    `chroma` is the value of both colour planes, of all frames or of each; 128 is none.
+    """
+    chroma = np.broadcast_to(chroma, len(luma))
     settings = {"qp": "0", "bf": "3", "g": "20"} | options
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(write.RATE), options=settings)
@@ -31,7 +35,7 @@ def h264(path, luma, chroma=128, **options):
         for number, values in enumerate(luma):
             frame = av.VideoFrame(luma.shape[2], luma.shape[1], "yuv420p")
             for plane, rows in zip(frame.planes, (values, None, None), strict=True):
-                content = np.full((plane.height, plane.line_size), chroma, np.uint8)
+                content = np.full((plane.height, plane.line_size), chroma[number], np.uint8)
                 if rows is not None:
                     content[:, : plane.width] = rows
                 plane.update(content.tobytes())
@@ -68,6 +72,47 @@ def test_colour_that_h264_stores_is_seen(tmp_path, movie):
     with pytest.raises(InputError, match="holds 3 channels"):
         open_recording(path)
     assert open_recording(path, channel=1).shape == SHAPE
+
+
+@pytest.mark.parametrize("options", [{}, {"g": "300"}])
+def test_a_colour_video_that_begins_or_ends_black(tmp_path, movie, options):
+    for black in (slice(0, 40), slice(0, 1), slice(10, None)):
+        chroma = np.full(SHAPE[0], 90)
+        chroma[black] = 128
+        path = h264(tmp_path / "m.mp4", movie, chroma, **options)
+        with pytest.raises(InputError, match=r"m\.mp4: holds 3 channels; choose one by channel=0"):
+            open_recording(path)
+        assert open_recording(path, channel=2).dtype == np.uint8
+
+
+def test_colour_in_frames_that_were_not_looked_at(tmp_path, movie):
+    """A flash of colour in frame 9 of a grey video: never read as grey, and a channel opens it."""
+    chroma = np.full(SHAPE[0], 128)
+    chroma[9] = 90
+    path = h264(tmp_path / "m.mkv", movie, chroma)
+    recording = open_recording(path)
+    np.testing.assert_array_equal(recording[:9], movie[:9])
+    with pytest.raises(
+        InputError, match=r"m\.mkv: frame 9 has colour.*choose one colour by channel=0 to channel=2"
+    ):
+        recording[5:15]
+    np.testing.assert_array_equal(recording[10:], movie[10:])
+    red, green, blue = (open_recording(path, channel=channel)[8:11].astype(int) for channel in range(3))
+    assert (np.abs(red - green).max(axis=(1, 2)) > 20).tolist() == [False, True, False]
+    assert (np.abs(blue - green).max(axis=(1, 2)) > 20).tolist() == [False, True, False]
+
+
+def test_a_channel_of_a_grey_video_stored_with_colour_planes(tmp_path, movie):
+    path = h264(tmp_path / "m.mp4", movie)
+    np.testing.assert_array_equal(open_recording(path, channel=0)[:], movie)
+    with pytest.raises(InputError, match="channel=1, but the file holds one channel"):
+        open_recording(path, channel=1)
+
+
+def test_frames_far_apart_are_decoded_on_where_no_key_lies_between(tmp_path, movie):
+    recording = open_recording(h264(tmp_path / "m.mp4", movie))
+    for index in (slice(1, 50, 3), slice(0, 50, 7), slice(49, 0, -11), slice(0, 45, 22), slice(18, 23)):
+        np.testing.assert_array_equal(recording[index], movie[index])
 
 
 def test_a_grey_video_has_one_channel(tmp_path, movie):
