@@ -230,6 +230,7 @@ def analyse(
         prepared = prepare_for(model, study, hold=memory.holds_frames)
     latents = tuple(encode_run(model, frames)[0] for frames in prepared.frames)
     fit = _as_numpy(shared_by_processes(lambda part: fit_runs(part, config.order, lam), latents))
+    logger.info("analyse: %d runs encoded and fitted one by one", len(latents))
     conditions = study.conditions
     groups = {c: [i for i, label in enumerate(study.labels) if label == c] for c in conditions}
     condition_lam = _condition_lam(config, groups, latents)
@@ -245,6 +246,7 @@ def analyse(
         of_condition = [latents[i] for i in runs]
         fitted = _as_numpy(fit_pooled(of_condition, config.order, condition_lam))
         pooled[c] = jax.device_get(prune(fitted, of_condition, config.prune))
+    logger.info("analyse: all runs of a condition fitted together")
     every_run = range(len(latents))
     delta = excess_errors(
         shared_by_processes(lambda part: forecast_errors(latents, fit.coef, part), every_run)
@@ -271,7 +273,9 @@ def analyse(
         except InputError as error:
             why_not = str(error)
     of_conditions, why_no_test = _condition_test(study, delta)
+    logger.info("analyse: conditions compared; next their network, which takes longest")
     where, why_nowhere = _differences(model, study, latents)
+    logger.info("analyse: network measured; next the errors of forecasts")
     if len(conditions) > 2:
         why_not = f"Only {conditions[0]} and {conditions[1]} are compared, the first two conditions. {why_not}".strip()
     scored = None

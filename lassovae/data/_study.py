@@ -107,7 +107,7 @@ class Study:
             if run.recording.frame_shape != first.recording.frame_shape:
                 raise InputError(
                     f"run {run.name}: frames of {run.recording.frame_shape} pixels, but run {first.name} has "
-                    f"{first.recording.frame_shape}; crop them to one size or leave the run out"
+                    f"{first.recording.frame_shape}; cut the files to one size and place, or leave the run out"
                 )
         return first.recording.frame_shape
 

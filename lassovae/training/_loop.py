@@ -260,7 +260,7 @@ def load(run_dir: str | Path) -> Model:
         if int(state.step) < num_steps:
             raise InputError(
                 f"{folder} holds an unfinished training (step {int(state.step)} of {num_steps}): "
-                "finish it with fit(..., resume=True)"
+                "finish it by the call that began it, with resume=True (lassovae fit ... --resume)"
             )
     history = tuple(read_metrics(folder / "metrics.jsonl", int(state.step)))
     reference, bad_pixels = read_measured(folder)

@@ -142,7 +142,8 @@ def test_resume_in_a_folder_of_a_version_with_more_settings_is_refused(study, fi
 
 def test_a_folder_that_holds_a_run_or_anything_else_is_left_alone(study, finished, tmp_path):
     before = contents(finished[1])
-    with pytest.raises(InputError, match=r"already holds a run: choose another output folder, or go on with it .resume=True, --resume"):
+    refused = r"already holds a run: choose another output folder, or go on with it .resume=True, --resume"
+    with pytest.raises(InputError, match=refused):
         fit(study, CONFIG, run_dir=finished[1])
     assert contents(finished[1]) == before
     foreign = tmp_path / "thesis"
@@ -263,7 +264,7 @@ def broken(folder, what):
             "no checkpoints",
             r"holds no checkpoint",
         ),
-        ("more epochs", r"unfinished training \(step 24 of 72\): finish it with fit"),
+        ("more epochs", r"unfinished training \(step 24 of 72\): finish it by the call that began it, with resume=True"),
     ],
 )
 def test_what_cannot_be_loaded_is_told_in_one_error_and_left_alone(what, words, finished, tmp_path):
