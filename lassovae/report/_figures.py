@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from lassovae import plots
@@ -12,6 +13,8 @@ from lassovae.report import _figures_time as time
 from lassovae.report._drawing import Drawing, Drawn, csv_text
 from lassovae.report._scene import Scene
 from lassovae.training import write_text
+
+logger = logging.getLogger("lassovae")
 
 DRAWN = (
     maps.differences,
@@ -51,5 +54,6 @@ def draw_all(scene: Scene, folder: Path) -> list[Drawn]:
             plots.save(drawn.figure.get_figure(root=True), folder / f"{drawn.name}.png")
             for stem, columns in drawn.data.items():
                 write_text(folder / "data" / f"{stem}.csv", csv_text(columns))
+            logger.info("report: figure %s drawn", drawn.name)
         found.append(drawn)
     return found

@@ -264,7 +264,10 @@ def broken(folder, what):
             "no checkpoints",
             r"holds no checkpoint",
         ),
-        ("more epochs", r"unfinished training \(step 24 of 72\): finish it by the call that began it, with resume=True"),
+        (
+            "more epochs",
+            r"unfinished training \(step 24 of 72\): finish it by the call that began it, with resume=True",
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_told_in_one_error_and_left_alone(what, words, finished, tmp_path):
