@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import tifffile
 
 from lassovae._errors import InputError
+from lassovae._files import make_folder, replacing
 
 if TYPE_CHECKING:
     from lassovae._analysis import Analysis
@@ -38,22 +38,9 @@ def written_whole(target: Path, *, folder: bool = False) -> Iterator[Path]:
     """
     if target.exists():
         raise InputError(f"{target}: exists and is not overwritten; choose another name or remove it")
-    place = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if folder:
-            place.mkdir()
+    make_folder(target.parent)
+    with replacing(target, folder=folder) as place:
         yield place
-        place.rename(target)
-    except OSError as error:
-        raise InputError(
-            f"{target}: cannot be written: {error.strerror or error}; check the folder and the disk's room"
-        ) from error
-    finally:
-        if place.is_dir():
-            shutil.rmtree(place, ignore_errors=True)
-        else:
-            place.unlink(missing_ok=True)
 
 
 def _digits(values: np.ndarray) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,6 +18,7 @@ from lassovae._analysis import Analysis
 from lassovae._differences import Differences
 from lassovae._errors import InputError
 from lassovae._evaluate import Errors
+from lassovae._files import make_folder, replacing
 from lassovae._network import Network
 from lassovae.stats import (
     Comparison,
@@ -34,6 +34,7 @@ from lassovae.var import VARFit
 
 FORMAT_VERSION = 1
 TREE, ARRAYS = "analysis.json", "analysis.npz"
+TOKEN = "token"  # in both; arrays of the analysis have other names
 AGAIN = "analyse the run again with this version"
 # What may be built from a file: these and nothing else.
 RECORDS: dict[str, Any] = {
@@ -104,13 +105,13 @@ def _unpacked(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
     raise KeyError(kind_name)
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name when it is whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        yield file
-    os.replace(temporary, path)
+def _token(tree: Any, arrays: dict[str, np.ndarray]) -> str:
+    """What both files of an analysis say, so that those of two are told apart."""
+    digest = hashlib.sha256(json.dumps(tree, allow_nan=False).encode())
+    for name, values in arrays.items():
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
 
 
 def save_analysis(
@@ -124,21 +125,19 @@ def save_analysis(
         origin: what it was made from, in plain JSON types, for whoever wants to compare; `read_origin` reads it.
 
     Raises:
-        InputError: the folder cannot be made.
+        InputError: the folder cannot be made, or the system refuses to write; what was there is there still.
     """
     place = Path(folder)
     arrays: dict[str, np.ndarray] = {}
     tree = _packed(analysis, "analysis", arrays)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be made ({error.strerror}): choose another folder") from error
     whole = {"format_version": FORMAT_VERSION, "origin": origin or {}, "analysis": tree}
-    (place / TREE).unlink(missing_ok=True)  # an old tree must not meet new arrays
-    with _replacing(place / ARRAYS) as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
-    with _replacing(place / TREE) as file:
-        file.write((json.dumps(whole, indent=1, allow_nan=False) + "\n").encode())
+    token = _token(whole, arrays)
+    make_folder(place)
+    # Both are written before either takes its name: what there was stays whole if the disk is full. Were the process
+    # killed between the two, the tokens would differ.
+    with replacing(place / TREE) as text, replacing(place / ARRAYS) as packed:
+        text.write_text(json.dumps(whole | {"token": token}, indent=1, allow_nan=False) + "\n", "utf-8")
+        np.savez(packed, **arrays, **{TOKEN: np.asarray(token)})  # type: ignore[arg-type]  # as for allow_pickle
 
 
 def _read_tree(folder: Path) -> dict[str, Any]:
@@ -190,6 +189,8 @@ def load_analysis(folder: str | os.PathLike[str]) -> Analysis:
         raise InputError(f"{path} is missing, without which {TREE} says little: {AGAIN}") from None
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} cannot be read ({error}): {AGAIN}") from error
+    if str(arrays.pop(TOKEN, None)) != str(whole.get("token")):  # both have none before tokens were written
+        raise InputError(f"{place / TREE} and {ARRAYS} are not of one analysis: {AGAIN}")
     try:
         analysis = _unpacked(whole["analysis"], arrays)
     except (KeyError, TypeError, ValueError) as error:

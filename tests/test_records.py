@@ -115,6 +115,39 @@ def test_a_second_analysis_replaces_the_first(analysis, tmp_path):
     assert lassovae.load_analysis(tmp_path).why_not == "later"
 
 
+def test_a_full_disk_leaves_the_first_analysis(analysis, tmp_path, monkeypatch):
+    lassovae.save_analysis(analysis, tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def refuse(place, **arrays):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", refuse)
+    with pytest.raises(InputError, match=r"analysis\.npz: cannot be written: No space left on device; check"):
+        lassovae.save_analysis(dataclasses.replace(analysis, why_not="later"), tmp_path)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+    assert lassovae.load_analysis(tmp_path).why_not == analysis.why_not
+
+
+def test_files_of_two_analyses_are_told_apart(analysis, tmp_path):
+    for name, delta in (("a", np.zeros(3)), ("b", np.ones(3))):
+        lassovae.save_analysis(dataclasses.replace(analysis, delta=delta), tmp_path / name)
+    (tmp_path / "b" / "analysis.npz").replace(tmp_path / "a" / "analysis.npz")
+    with pytest.raises(
+        InputError, match=r"analysis\.json and analysis\.npz are not of one analysis: analyse"
+    ):
+        lassovae.load_analysis(tmp_path / "a")
+
+
+def test_an_analysis_from_before_tokens_is_read(analysis, tmp_path):
+    lassovae.save_analysis(analysis, tmp_path)
+    tampered(tmp_path, lambda tree: tree.pop("token"))
+    with np.load(tmp_path / "analysis.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files if name != "token"}
+    np.savez(tmp_path / "analysis.npz", **arrays)
+    assert_same(analysis, lassovae.load_analysis(tmp_path))
+
+
 def test_the_writer_refuses_what_it_could_not_read_back(analysis, tmp_path):
     for odd, words in ((object(), "a object"), (np.array([None]), "array of objects")):
         with pytest.raises(InputError, match=words):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -14,6 +13,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import findfont, get_font
+
+from lassovae._files import make_folder, replacing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -171,19 +172,14 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 160) -> Pat
 
     Returns:
         The path written.
+
+    Raises:
+        InputError: the system refuses to write.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".figure-", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    try:
-        with style():
-            for _ in range(3):  # square images and their colour bars settle over several layouts, not in one
-                figure.draw_without_rendering()
-            figure.savefig(temporary, dpi=dpi, format=target.suffix[1:] or "png")
-        os.chmod(temporary, 0o644)  # mkstemp makes it private, which a report's figure should not be
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    make_folder(target.parent)
+    with replacing(target) as place, style():
+        for _ in range(3):  # square images and their colour bars settle over several layouts, not in one
+            figure.draw_without_rendering()
+        figure.savefig(place, dpi=dpi, format=target.suffix[1:] or "png")
     return target

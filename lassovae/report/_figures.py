@@ -6,11 +6,13 @@ import logging
 from pathlib import Path
 
 from lassovae import plots
+from lassovae._files import make_folder
 from lassovae.report import _figures_maps as maps
 from lassovae.report import _figures_models as models
 from lassovae.report import _figures_network as network
 from lassovae.report import _figures_time as time
 from lassovae.report._drawing import Drawing, Drawn, csv_text
+from lassovae.report._outdated import FIGURES, NUMBERS, remove_outdated
 from lassovae.report._scene import Scene
 from lassovae.training import write_text
 
@@ -44,7 +46,7 @@ def draw_all(scene: Scene, folder: Path) -> list[Drawn]:
     Returns:
         What was drawn, and what could not be with the reason, in the order of the page.
     """
-    (folder / "data").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "data")
     found: list[Drawn] = []
     for draw in DRAWN:
         drawn = draw(scene)
@@ -56,4 +58,11 @@ def draw_all(scene: Scene, folder: Path) -> list[Drawn]:
                 write_text(folder / "data" / f"{stem}.csv", csv_text(columns))
             logger.info("report: figure %s drawn", drawn.name)
         found.append(drawn)
+    drawings = [drawn for drawn in found if isinstance(drawn, Drawing)]
+    remove_outdated(folder, FIGURES, [drawn.name for drawn in drawings], ".png")
+    numbers = [
+        "viewer",
+        *(stem for drawn in drawings for stem in drawn.data),
+    ]  # the viewer is written afterwards
+    remove_outdated(folder / "data", NUMBERS, numbers, ".csv")
     return found

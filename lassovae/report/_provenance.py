@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +22,15 @@ class Provenance:
 
     Attributes:
         facts: (what, value), in order.
-        inputs: (run, sha256 of its pixels).
+        inputs: (run, sha256 of its pixels) of the recordings that were analysed.
+        unlike_training: one sentence where they are not those of the training, or "".
         steps: (run, what the preprocessing did to it).
         settings: (name, value, default, whether they differ).
     """
 
     facts: tuple[tuple[str, str], ...]
     inputs: tuple[tuple[str, str], ...]
+    unlike_training: str
     steps: tuple[tuple[str, str], ...]
     settings: tuple[tuple[str, str, str, bool], ...]
 
@@ -42,17 +45,20 @@ def _flat(values: dict[str, Any], before: str = "") -> dict[str, str]:
     return found
 
 
-def provenance(folder: Path, config: Config, prepared: Prepared) -> Provenance:
+def provenance(
+    folder: Path, config: Config, prepared: Prepared, analysed: Sequence[tuple[str, str]]
+) -> Provenance:
     """What provenance.json of a folder tells, if it is there, and the settings of a model.
 
     Args:
         folder: of a run.
         config: of the model that the page speaks for.
         prepared: frames, which know what was done to them.
+        analysed: name of every run and the hash of its pixels.
     """
     path = folder / "provenance.json"
     facts = [("report written with", f"lassovae {version('lassovae')} on Python {platform.python_version()}")]
-    inputs: list[tuple[str, str]] = []
+    unlike = ""
     if path.is_file():
         found = read_json(path)
         facts += [
@@ -67,7 +73,10 @@ def provenance(folder: Path, config: Config, prepared: Prepared) -> Provenance:
             if key in found
         ]
         facts += [(name, str(value)) for name, value in found.get("versions", {}).items()]
-        inputs = [(str(entry["run"]), str(entry["sha256"])) for entry in found.get("inputs", [])]
+        trained = {str(entry["sha256"]) for entry in found.get("inputs", [])}
+        other = [name for name, digest in analysed if digest not in trained]
+        if other:
+            unlike = f"{len(other)} of the {len(analysed)} recordings analysed here were not among those of the training."
     else:
         facts += [("training", UNKNOWN), ("seed", str(config.seed))]
     plain = _flat(Config().to_dict())
@@ -80,4 +89,4 @@ def provenance(folder: Path, config: Config, prepared: Prepared) -> Provenance:
         for name, said in zip(prepared.names, prepared.steps, strict=False)
         if any(said)
     )
-    return Provenance(tuple(facts), tuple(inputs), steps, settings)
+    return Provenance(tuple(facts), tuple(analysed), unlike, steps, settings)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,8 @@ import numpy as np
 
 from lassovae._analysis import Analysis
 from lassovae._errors import InputError
+from lassovae._files import replacing
+from lassovae.report._outdated import TABLES, remove_outdated
 from lassovae.report._tables import all_tables, write_tables
 from lassovae.report._types import Results
 
@@ -52,28 +52,24 @@ def _arrays(name: str, analysis: Analysis) -> dict[str, np.ndarray]:
     return {f"{name}/{key}": np.asarray(value) for key, value in kept.items()}
 
 
-def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, path)
-
-
 def write_results(folder: str | Path, results: Results) -> None:
     """Write what was found as numbers: tables/*.csv, and results.npz with latents, coefficients, influence and maps.
 
-    Every file is the old one or the new one whole, whenever it is read.
+    Every file is the old one or the new one whole, whenever it is read. Tables of earlier results that these do not
+    have are removed; files of other names are left alone.
 
     Args:
         folder: made if it is not there.
         results: name -> (model, analysis), one or more.
 
     Raises:
-        InputError: no results.
+        InputError: no results, or the system refuses to write.
     """
     main_model(results)
     folder = Path(folder)
-    write_tables(all_tables(results), folder / "tables")
+    tables = all_tables(results)
+    remove_outdated(folder / "tables", TABLES, tables, ".csv")
+    write_tables(tables, folder / "tables")
     arrays = {k: v for name, (_, analysis) in results.items() for k, v in _arrays(name, analysis).items()}
-    _write_arrays(folder / "results.npz", arrays)
+    with replacing(folder / "results.npz") as place:
+        np.savez_compressed(place, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lassovae._errors import InputError
+from lassovae._files import make_folder
 from lassovae.report._types import Results
 from lassovae.stats import GroupDifference
 from lassovae.training import write_text
@@ -245,12 +246,12 @@ def write_tables(tables: Mapping[str, list[Row]], folder: Path) -> None:
         folder: made if it is not there.
 
     Raises:
-        InputError: a table without rows.
+        InputError: a table without rows, or the system refuses to write.
     """
     empty = [stem for stem, rows in tables.items() if not rows]
     if empty:
         raise InputError(f"tables without rows cannot be written: {', '.join(empty)}; leave them out")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for stem, rows in tables.items():
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from lassovae.data import Prepared, Study
+from lassovae.data import Prepared, Study, content_hash
 from lassovae.report import _words as words
 from lassovae.report._drawing import csv_text
 from lassovae.report._edges import edge_view
 from lassovae.report._figures import draw_all
 from lassovae.report._methods import methods
+from lassovae.report._outdated import TABLES, remove_outdated
 from lassovae.report._page import Content, page
 from lassovae.report._provenance import provenance
 from lassovae.report._results import main_model
@@ -32,6 +34,7 @@ def write_report(
     main: str | None = None,
     sweep: tuple[float, ...] | None = None,
     title: str | None = None,
+    inputs: Sequence[tuple[str, str]] | None = None,
 ) -> Path:
     """Write figures/*.png, figures/data/*.csv with the numbers of each, tables/*.csv and report.html.
 
@@ -39,7 +42,8 @@ def write_report(
     no other file and no network. Where the folder holds the provenance.json of a training, the page tells of it.
 
     Args:
-        folder: made if it is not there; files of an earlier report are replaced.
+        folder: made if it is not there; files of an earlier report are replaced, or
+            removed where these results have none.
         results: name -> (model, analysis), one or more, of any names.
         study: that was analysed.
         prepared: its frames, of which few are read at a time.
@@ -47,6 +51,8 @@ def write_report(
             else the first.
         sweep: l1 strengths of the forecast figure; None: from 0.3 to 3.2 times the model's.
         title: of the page; None: the study's name.
+        inputs: name of every run and the SHA-256 of its pixels (`lassovae.data.content_hash`), where they are known
+            already; None: the recordings are read for them.
 
     Returns:
         The path of the page.
@@ -63,6 +69,9 @@ def write_report(
         sweep = tuple(lam * factor for factor in SWEEP) if lam > 0 else ()
     scene = Scene(results, main, study, prepared, tuple(sweep))
     tables = all_tables(results)
+    if inputs is None:
+        inputs = [(run.name, content_hash(run.recording)) for run in study]
+    remove_outdated(folder / "tables", TABLES, tables, ".csv")
     write_tables(tables, folder / "tables")
     drawings = draw_all(scene, folder / "figures")
     clips = viewer(scene)
@@ -80,7 +89,7 @@ def write_report(
         tables=[*readable(tables), runs_table(ablation_runs(best))],
         edges=edge_view(scene),
         viewer=clips,
-        origins=provenance(folder, model.config, prepared),
+        origins=provenance(folder, model.config, prepared, inputs),
         methods=methods(*results[scene.best], study, prepared),
         settings_of=model_title(main),
         methods_of=model_title(scene.best),

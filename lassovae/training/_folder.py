@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -15,22 +14,14 @@ import jax
 
 from lassovae._config import Config
 from lassovae._errors import InputError
+from lassovae._files import make_folder as make_folder
+from lassovae._files import write_text as write_text
 from lassovae._sharing import first_difference
 from lassovae.data import Study, content_hash
 
 FORMAT_VERSION = 2  # 1 until Adam kept its moments as one vector
 ANALYSIS_ONLY = ("condition_lam", "prune")  # settings that no training sees
 LIBRARIES = ("lassovae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "tifffile")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name, then rename it: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -128,20 +119,6 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
         raise InputError(
             f"{folder} cannot be resumed: its {name} is {then}, now {now}; choose another output folder"
         )
-
-
-def make_folder(folder: Path) -> None:
-    """Make the run folder, and those above it.
-
-    Raises:
-        InputError: the system refuses.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be made ({error.strerror}): choose another output folder"
-        ) from error
 
 
 def check_inputs(folder: Path, now: dict[str, Any]) -> None:

@@ -6,13 +6,17 @@ import gzip
 import io
 import json
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from report_pages import CONDITIONS, CONFIG, EVIL, RUNS, Page
 
-from lassovae import InputError, Preprocess
+from lassovae import InputError, Preprocess, report
+from lassovae.data import content_hash
 from lassovae.report import write_report, write_results
+from lassovae.report._outdated import FIGURES, NUMBERS, TABLES
 from lassovae.report._provenance import provenance
 
 
@@ -183,13 +187,18 @@ def test_a_page_without_provenance_says_so_and_one_with_it_tells_it(hostile, lon
             }
         )
     )
-    found = provenance(tmp_path, CONFIG.replace(seed=7, preprocess=Preprocess(downscale=2)), hostile[2])
+    analysed = ((EVIL, "ab" * 32), ("later", "cd" * 32))
+    config = CONFIG.replace(seed=7, preprocess=Preprocess(downscale=2))
+    found = provenance(tmp_path, config, hostile[2], analysed)
+    sentence = "1 of the 2 recordings analysed here were not among those of the training."
+    assert found.unlike_training == sentence
+    assert provenance(tmp_path, config, hostile[2], analysed[:1]).unlike_training == ""
     assert {
         "trained": "2026-03-08T12:00:00+00:00",
         "device": "1 x <b>Abacus</b> (cpu)",
         "jax": "0.0.7",
     }.items() <= dict(found.facts).items()
-    assert found.inputs == ((EVIL, "ab" * 32),)
+    assert found.inputs == analysed
     assert {name: value for name, value, _, differs in found.settings if differs} == {
         "encoder": "block_mean",
         "order": "2",
@@ -200,11 +209,51 @@ def test_a_page_without_provenance_says_so_and_one_with_it_tells_it(hostile, lon
     assert dict(found.steps)[EVIL].endswith("clipped to [0, 1]")
 
 
+def test_the_hashes_are_those_of_the_recordings_that_were_analysed(lonely):
+    _, study, _, folder = lonely
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert all(f"<code>{content_hash(run.recording)}</code>" in page for run in study)
+
+
 def test_results_alone_write_no_page(lonely, tmp_path):
     write_results(tmp_path / "new", lonely[0])
     assert {p.name for p in (tmp_path / "new").iterdir()} == {"results.npz", "tables"}
     with np.load(tmp_path / "new" / "results.npz", allow_pickle=False) as kept:
         np.testing.assert_array_equal(kept["only/coef"], lonely[0]["only"][1].fit.coef)
+
+
+def test_nothing_of_earlier_results_stays_and_nothing_of_others_goes(hostile, lonely, tmp_path):
+    shutil.copytree(hostile[3], tmp_path / "run")
+    foreign = [
+        tmp_path / "run" / name for name in ("tables/mine.csv", "figures/mine.png", "figures/data/a.csv")
+    ]
+    for path in foreign:
+        path.write_text("mine")
+    assert (tmp_path / "run" / "tables" / "permutation_tests.csv").exists()
+    results, study, prepared, _ = lonely
+    write_results(tmp_path / "run", results)
+    write_report(tmp_path / "run", results, study, prepared)
+    write_results(tmp_path / "new", results)
+    write_report(tmp_path / "new", results, study, prepared)
+    of = {p.relative_to(tmp_path / "new") for p in (tmp_path / "new").rglob("*")}
+    assert {p.relative_to(tmp_path / "run") for p in (tmp_path / "run").rglob("*")} - of == {
+        path.relative_to(tmp_path / "run") for path in foreign
+    }
+    assert all(path.read_text() == "mine" for path in foreign)
+
+
+def test_every_file_that_a_report_writes_is_known_to_be_its_own(hostile):
+    folder = hostile[3]
+    for place, suffix, known in (
+        ("tables", ".csv", TABLES),
+        ("figures", ".png", FIGURES),
+        ("figures/data", ".csv", NUMBERS),
+    ):
+        assert {p.stem for p in (folder / place).glob(f"*{suffix}")} <= set(known)
+    source = "".join(
+        p.read_text(encoding="utf-8") for p in Path(report.__file__).parent.glob("_figures_*.py")
+    )
+    assert set(re.findall(r'Drawing\(\s*"(\w+)"', source)) == set(FIGURES)
 
 
 def test_what_is_not_there_cannot_be_reported(lonely, tmp_path):

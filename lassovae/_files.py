@@ -1,0 +1,81 @@
+"""Files written whole or not at all, whatever happens on the way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lassovae._errors import InputError
+
+
+def _on_disk(place: Path) -> None:
+    """Wait until a file, or every file of a folder, is on the disk: a name must not survive its content."""
+    for file in [place] if place.is_file() else [part for part in place.rglob("*") if part.is_file()]:
+        with file.open("rb+") as opened:
+            os.fsync(opened.fileno())
+
+
+def remove(place: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
+    """A place beside `path` to write to, which takes its name when all is written, and goes if that fails.
+
+    Readers see what was there before or the whole of what is new; the folder above must be there.
+
+    Args:
+        path: a file, which may be there already, or a folder that is not.
+        folder: make a folder of the place.
+
+    Yields:
+        The place; its suffix is that of the path.
+
+    Raises:
+        InputError: the system refuses to write (a full disk, no permission, no folder).
+    """
+    place = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        if folder:
+            place.mkdir()
+        yield place
+        _on_disk(place)
+        os.replace(place, path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written: {error.strerror or error}; check the folder and the disk's room"
+        ) from error
+    finally:
+        remove(place)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises:
+        InputError: the system refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be made ({error.strerror or error}): choose another output folder"
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of UTF-8 whole; lines end as they do in the text.
+
+    Raises:
+        InputError: as `replacing`.
+    """
+    with replacing(path) as place:
+        place.write_text(text, encoding="utf-8", newline="")
