@@ -16,6 +16,8 @@ import pytest
 from lassovae import Config, InputError, Preprocess, SolveError, TrainingError, preset, stats, training
 from lassovae._cli import COMMANDS, main
 from lassovae.data import ArrayRecording, Run, Study, read_study, write_study
+from lassovae.training._objective import Measures
+from lassovae.training._progress import StepProgress
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -234,6 +236,28 @@ def test_a_command_line_that_is_none(arguments, capsys):
         main(arguments)
     assert ended.value.code == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--order", "abc"), ("--lam", "much"), ("--mode", "none"), ("--preprocess.crop", "9")],
+)
+def test_a_value_of_another_type_names_its_option(option, value, study, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", str(study), "--out", str(tmp_path / "x"), option, value])
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert option in err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_pipe_gets_no_bar_whatever_colours_are_asked_for(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    measures = Measures(*(np.float32(0.5) for _ in Measures._fields))
+    with StepProgress("run", 2, 0, show=True) as progress:
+        progress.advance(measures, 1, last_of_epoch=False)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_commands_can_be_run():

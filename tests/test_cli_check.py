@@ -1,6 +1,8 @@
 """`lassovae check` against defects that were put into a study, and silent about a study without any."""
 
+import contextlib
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -8,11 +10,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lassovae import Preprocess
-from lassovae._cli import main
-from lassovae._cli._look import findings, look
+from lassovae import InputError, Preprocess
+from lassovae._cli import _parsed, main
+from lassovae._cli._look import FADING, findings, look, trend
 from lassovae._cli._machine import gpu_advice, nvidia_gpus
-from lassovae.data import ArrayRecording, Run, Study, read_study, simulate_study, write_study
+from lassovae.data import ArrayRecording, Run, Study, prepare, read_study, simulate_study, write_study
+from lassovae.data._quality import bleaching
 from lassovae.stats import design_sentence, smallest_pvalue
 
 GOOD = ["--preset", "smoke", "--window", "16"]
@@ -62,7 +65,7 @@ def test_a_good_study_is_said_to_be_good(movies, tmp_path, capsys):
     said = capsys.readouterr().out
     assert design_sentence("FNFNFNFN", range(8)).rstrip(".") in said
     assert "It can be trained; no warnings.\n" in said
-    assert said.endswith(f"Next: lassovae fit {table} --out study_run --preset smoke\n")
+    assert said.endswith(f"Next: lassovae fit {table} --out study_run --preset smoke --window 16\n")
     assert "8 TIFF; 48 x 64 pixels of uint16; 10 frames a second" in said
 
 
@@ -132,7 +135,7 @@ def test_a_defect_is_named_with_its_run_and_its_remedy(defect, named, run, optio
     assert f"Remedy: {warning['remedy']}." in said
     assert f"It can be trained; {1 + len(also)} warning" in said
     last = said.splitlines()[-1]
-    assert last.endswith(f"--preset smoke {option}") if option else last.startswith("Next: ")
+    assert last.endswith(f"--preset smoke --window 16 {option}") if option else last.startswith("Next: ")
 
 
 def test_what_differs_between_conditions(movies, tmp_path, capsys):
@@ -248,7 +251,7 @@ def test_the_warning_about_a_gpu(movies, tmp_path, capsys, monkeypatch):
 def test_the_real_recordings(recordings, capsys):
     for name, expected in (
         ("fmi_2p", {"order"}),
-        ("thunder_mouse_2p_64px", {"windows", "blank lines", "dead pixels", "bleaching", "order"}),
+        ("thunder_mouse_2p_64px", {"windows", "blank lines", "dead pixels", "order"}),
     ):
         found = checked(recordings / name / "study.csv", capsys, "--window", "64")
         assert set(about(found)) - {"design", "device"} == expected
@@ -265,3 +268,76 @@ def test_kinds_of_files_are_named(movies, tmp_path, capsys):
     (tmp_path / "study.csv").write_text("\n".join(lines))
     found = checked(tmp_path / "study.csv", capsys)
     assert (found["formats"], found["warnings"]) == ({"NPZ": 4, "NPY": 4}, [])
+
+
+def next_commands(said):
+    """What is to be typed after Next: and with the remedies, each as fit would be called."""
+    lines = [line for line in said.splitlines() if ": lassovae fit " in line]
+    return [_parsed(shlex.split(line.partition(": lassovae ")[2])) for line in lines]
+
+
+def test_what_was_checked_is_what_will_be_trained(movies, tmp_path, capsys):
+    table = written(tmp_path / "my study", movies)
+    (tmp_path / "my settings.toml").write_text("epochs = 3\n")
+    options = (
+        "--model end_to_end --mode embedded --lam 1e-05 --no-skip --seed 4 --order 3 --condition-lam None"
+    )
+    options += " --preprocess.crop 32 48 --preprocess.crop-at 1 2 --preprocess.percentile 99.5"
+    options += " --preprocess.bleaching keep --max-memory-gb 7.5"
+    given = [*GOOD, "--config", str(tmp_path / "my settings.toml"), *options.split()]
+    assert main(["check", str(table), *given]) == 0
+    (fit,) = next_commands(capsys.readouterr().out)
+    checked_as = _parsed(["check", str(table), *given])
+    assert fit.chosen(read_study(table)) == checked_as.chosen(read_study(table))
+    assert (fit.study, fit.max_memory_gb) == (table, 7.5)
+    bleached(movies := [(movie.copy(), condition) for movie, condition in movies])
+    assert main(["check", str(written(tmp_path / "b", movies)), *given]) == 0
+    as_it_is, remedied = next_commands(capsys.readouterr().out)
+    assert as_it_is.settings["preprocess"]["bleaching"] == "keep"
+    assert remedied.settings["preprocess"] == as_it_is.settings["preprocess"] | {"bleaching": "divide"}
+
+
+def test_dark_pixels_are_those_that_training_refuses(movies, tmp_path, capsys):
+    signed = [(movie.astype(np.int16) - 2000, condition) for movie, condition in movies]
+    for movie, _ in signed:
+        movie[0, 0, 0] = -3000  # below what all others are
+    cases = {"signed": (signed, []), "cropped": (None, []), "filled": (None, [])}
+    black = [(movie.copy(), condition) for movie, condition in movies]
+    for movie, _ in black:
+        movie[:, :8] = 0
+    cases["black"] = (black, ["dark pixels"])
+    cases["cropped"] = (black, [])
+    cases["filled"] = (black, [])
+    more = {
+        "cropped": ["--preprocess.crop", "32", "64", "--preprocess.crop-at", "8", "0"],
+        "filled": ["--preprocess.bad-pixels", "fill"],
+    }
+    for name, (runs, expected) in cases.items():
+        options = ["--preprocess.mean-frame-floor", "0", *more.get(name, [])]
+        table = written(tmp_path / name, runs)
+        found = checked(table, capsys, *options)
+        assert [word for word in about(found) if word == "dark pixels"] == expected, name
+        config = _parsed(["check", str(table), *GOOD, *options]).chosen(read_study(table))
+        refused = pytest.raises(InputError, match="pixels are zero") if expected else contextlib.nullcontext()
+        with refused:
+            prepare(read_study(table), config.preprocess)
+
+
+def test_transients_are_no_bleaching(rng):
+    """Slow activity in short runs, of which a line alone says that a tenth and more has gone."""
+    when = np.arange(48) * 2
+    alarms, seen = 0, 0
+    for _ in range(400):
+        activity = ndimage.gaussian_filter1d(rng.standard_normal(96), 6)[when]
+        light = 1 + 0.1 * activity / activity.std()
+        loss = abs(bleaching(light, when).lost)
+        alarms += loss > 0.1
+        seen += loss > 0.1 and abs(trend(light, when)) > FADING
+    assert alarms > 80
+    assert seen < alarms / 4
+    for length in (0.3, 0.6, 2.0):
+        fading = 0.6 + 0.4 * np.exp(-when / 96 / length) + 0.01 * rng.standard_normal(48)
+        assert trend(fading, when) < -FADING
+    assert trend(np.ones(48), when) == 0
+    assert trend(when + 1.0, when) > 1e6
+    assert trend(np.ones(4), when[:4]) == 0

@@ -13,7 +13,7 @@ from test_records import assert_same
 import lassovae
 from lassovae import InputError
 from lassovae._cli import main
-from lassovae._cli._study import open_study
+from lassovae._cli._study import contents, open_study
 from lassovae.data import read_study, simulate_study
 from lassovae.data._truth import load_truth, save_truth
 
@@ -192,10 +192,11 @@ def test_report_writes_the_page_of_the_saved_analysis(there, capsys):
 def test_report_takes_the_analysis_or_makes_it(there, drawn, tmp_path, capsys):
     assert main(["report", "run"]) == 0
     assert said(capsys) == ["Report in run/report.html: open it in a browser."]
-    folder, results, study = drawn.pop()
+    folder, results, study, inputs = drawn.pop()
     assert folder == Path("run")
     assert_same(results["block_mean"][1], lassovae.load_analysis("run"))
     assert study.names == results["block_mean"][1].names
+    assert inputs == contents(study)
     Path("run/analysis.json").unlink()
     assert main(["report", "run", "--json"]) == 0
     (line,) = said(capsys)
@@ -214,6 +215,9 @@ def test_report_takes_the_analysis_or_makes_it(there, drawn, tmp_path, capsys):
     assert said(capsys)[0].startswith("The analysis there is of other recordings, conditions or blocks: ")
     assert main(["report", "run", "--again"]) == 0
     assert said(capsys)[0] == "Asked to analyse again: analysed first."
+    assert drawn[-1][2].labels == read_study(relabelled).labels  # still of the study that was analysed last
+    assert main(["report", "run", "demo/study.csv"]) == 0
+    assert said(capsys)[0].startswith("The analysis there is of other recordings, conditions or blocks: ")
 
 
 def test_exports_are_planned_before_anything_is_computed(there, tmp_path, capsys, monkeypatch):
@@ -250,6 +254,7 @@ def test_a_study_that_is_gone(there, tmp_path, capsys):
     (tmp_path / "run" / "study.json").write_text(
         json.dumps({"csv": "/nowhere/study.csv", "csv_from_here": "x.csv"})
     )
+    (tmp_path / "run" / "analysis.json").unlink()  # which knows its study, too
     for command in ("analyse", "report"):
         assert main([command, str(tmp_path / "run")]) == 2
         expected = f"name it: lassovae {command} {tmp_path / 'run'} STUDY.csv\n"
@@ -287,6 +292,74 @@ def test_folders_that_are_no_runs(command, tmp_path, capsys):
     assert main([command, str(tmp_path)]) == 2
     assert "not a run folder: it has no config.json" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def other(there, tmp_path):
+    """A copy of the run, and a CSV of the same recordings but for one pixel, told to be of 30 frames a second."""
+    for name in ("demo", "run"):
+        shutil.copytree(name, tmp_path / name)
+    table = tmp_path / "demo" / "study.csv"
+    pixels = tifffile.imread(tmp_path / "demo" / "run_02.tif")
+    pixels[7, 3, 2] += 1
+    tifffile.imwrite(
+        tmp_path / "demo" / "later.tif", pixels, photometric="minisblack", metadata={"axes": "TYX"}
+    )
+    later = table.with_name("later.csv")
+    later.write_text(table.read_text().replace("run_02.tif", "later.tif").replace(",10.0", ",30.0"))
+    return tmp_path / "run", table, later
+
+
+def test_the_report_is_of_the_study_and_the_strength_that_were_analysed(other, drawn, capsys):
+    run, table, later = other
+    assert main(["analyse", str(run), str(later), "--lam", "0.05"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"Next: lassovae report {run} {later}"
+    saved = lassovae.load_analysis(run)
+    for command in (["report", str(run)], ["report", str(run), str(later)], ["report", str(run), "--again"]):
+        assert main(command) == 0
+        _, results, study, inputs = drawn.pop()
+        assert "later" in study.names
+        assert inputs == contents(study)
+        assert results["block_mean"][1].lam == 0.05
+        assert_same(saved, lassovae.load_analysis(run))
+    capsys.readouterr()
+    assert main(["analyse", str(run), str(table)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"Next: lassovae report {run}"
+    assert main(["analyse", str(run), str(later)]) == 0
+    later.unlink()
+    assert main(["report", str(run)]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"is no longer at {later}; name it: lassovae report {run} STUDY.csv" in line
+
+
+def test_another_frame_rate_is_warned_of(other, capsys):
+    run, table, later = other
+    assert main(["analyse", str(run), str(table)]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["analyse", str(run), str(later)]) == 0
+    said = capsys.readouterr().err
+    assert "Recordings of 30 frames a second are analysed with a model that was trained at 10: " in said
+    old = json.loads((run / "study.json").read_text())
+    for entry in old["runs"]:
+        del entry["frame_rate_hz"]  # as before rates were kept
+    (run / "study.json").write_text(json.dumps(old))
+    assert main(["analyse", str(run), str(later)]) == 0
+    assert "frames a second" not in capsys.readouterr().err
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(other, drawn, capsys):
+    run, table, later = other
+    renamed = later.with_name("renamed.csv")  # runs of the same names and lengths, so that only pixels differ
+    (later.parent / "new").mkdir()
+    (later.parent / "later.tif").rename(later.parent / "new" / "run_02.tif")
+    renamed.write_text(table.read_text().replace("run_02.tif", "new/run_02.tif"))
+    before = (run / "study.json").read_bytes()
+    fit = ["--out", str(run), "--preset", "smoke", "--model", "block_mean", "--window", "16", "--resume"]
+    assert main(["fit", str(renamed), *fit]) == 2
+    assert "cannot be resumed: the pixels of run run_02 have changed" in capsys.readouterr().err
+    assert (run / "study.json").read_bytes() == before
+    assert main(["report", str(run)]) == 0
+    assert main(["fit", str(table), *fit]) == 0
 
 
 def test_truth_survives_a_study_with_fewer_runs_and_is_refused_by_another(there, tmp_path, caplog):

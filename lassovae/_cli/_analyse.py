@@ -13,7 +13,16 @@ from tyro.conf import Positional, arg
 from lassovae._cli._exports import planned_exports, write_export
 from lassovae._cli._output import Output, logged_to, print_json, print_lines, shown
 from lassovae._cli._settings import MaxMemory
-from lassovae._cli._study import contents, differing_runs, find_study, open_study, remembered
+from lassovae._cli._study import (
+    contents,
+    differing_runs,
+    find_study,
+    is_of_training,
+    open_study,
+    place_of,
+    rates_unlike_training,
+    remembered,
+)
 from lassovae._errors import InputError
 
 if TYPE_CHECKING:
@@ -90,7 +99,12 @@ class Analyse(Output):
             *sentences(model, analysis),
             f"Tables in {self.run_dir / 'tables'}, arrays in {self.run_dir / 'results.npz'}.",
             *(f"{kind.upper()} in {path}." for kind, path in exports.items()),
-            f"Next: lassovae report {shown(self.run_dir)}",
+            " ".join(
+                [
+                    f"Next: lassovae report {shown(self.run_dir)}",
+                    *([] if is_of_training(self.run_dir, table) else [shown(table)]),
+                ]
+            ),
         )
 
 
@@ -109,7 +123,7 @@ def analyse_and_save(
     Args:
         run_dir: of the training; the results are written there.
         study: its recordings.
-        table: where it is, for messages.
+        table: its CSV, which the saved analysis remembers.
         explicit: the user named it, and may mean other recordings than those of the training.
         lam: of the fits to runs; None: the model's.
         max_memory_gb: as in `analyse`.
@@ -140,8 +154,11 @@ def analyse_and_save(
         )
     else:
         logger.info("The recordings are those of the training.")
+    if rates := rates_unlike_training(run_dir, study):
+        logger.warning("%s.", rates)
     analysis = lassovae.analyse(model, study, lam=lam, max_memory_gb=max_memory_gb)
     origin = {"model": fingerprint(model), "inputs": inputs, "study": study.name, "lam": lam}
+    origin |= place_of(run_dir, table)
     lassovae.save_analysis(analysis, run_dir, origin=origin)
     write_results(run_dir, {model_name(run_dir, model): (model, analysis)})
     return model, analysis, differ

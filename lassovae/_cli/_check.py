@@ -79,10 +79,18 @@ class Check(Chosen):
     def _next(self, report: _Report) -> list[str]:
         """What to type, as it is and with those remedies that are options."""
         out = Path(f"{self.study.resolve().parent.name or 'study'}_run")
-        command = " ".join(["lassovae fit", shown(self.study), "--out", shown(out), *self.as_typed()])
-        remedies = [found[0] for w in report.warnings if (found := OPTION.match(w.remedy)) is not None]
-        with_remedies = " ".join([command, *dict.fromkeys(remedies)])
-        return [f"Next: {command}", f"Or with the remedies: {with_remedies}" if remedies else ""]
+        given = self.as_typed()
+        if self.max_memory_gb is not None:
+            given.append(f"--max-memory-gb {self.max_memory_gb}")
+        found = [OPTION.match(warning.remedy) for warning in report.warnings]
+        remedies = list(dict.fromkeys(option[0] for option in found if option is not None))
+        replaced = {remedy.split()[0] for remedy in remedies}
+        kept = [option for option in given if option.split()[0] not in replaced]
+        begin = f"lassovae fit {shown(self.study)} --out {shown(out)}"
+        return [
+            " ".join([f"Next: {begin}", *given]),
+            " ".join([f"Or with the remedies: {begin}", *kept, *remedies]) if remedies else "",
+        ]
 
 
 @dataclass(frozen=True)
@@ -171,7 +179,8 @@ def _examine(study: Study, options: Check) -> _Report:
         looks = attempt(lambda: look(study))
         if looks is not None:
             facts["runs_looked_at"] = [
-                {name: value for name, value in vars(run).items() if name != "mean_frame"} for run in looks
+                {name: value for name, value in vars(run).items() if name not in ("mean_frame", "unusable")}
+                for run in looks
             ]
             sentences["looked at"] = f"{sum(run.sampled for run in looks)} frames, spread over all runs"
             warnings += findings(looks, config.preprocess)

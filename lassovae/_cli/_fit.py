@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
@@ -16,6 +16,9 @@ from lassovae._cli._machine import expected_device
 from lassovae._cli._output import logged_to, print_json, print_lines, shown
 from lassovae._cli._settings import Chosen, MaxMemory
 from lassovae._cli._study import open_study, remember_study
+
+if TYPE_CHECKING:
+    from lassovae.data import Study
 
 logger = logging.getLogger("lassovae")
 
@@ -88,6 +91,7 @@ class Fit(Chosen):
             else:
                 logger.setLevel(logging.WARNING)
             began = time.perf_counter()
+            was_there = (self.out / "config.json").is_file()
             try:
                 model = training.fit(
                     study,
@@ -103,12 +107,20 @@ class Fit(Chosen):
                     logger.warning(
                         "The same command with --resume goes on from the last epoch that was finished."
                     )
+                self._remember(study, speaks)
                 raise
-            finally:
-                if speaks and (self.out / "config.json").is_file():
-                    remember_study(self.out, self.study, study, self.model)
+            except Exception:
+                # A folder that refuses other recordings keeps the study that it was trained on.
+                self._remember(study, speaks and not was_there)
+                raise
+            self._remember(study, speaks)
         if speaks:
             self._report(model.history, time.perf_counter() - began, describe_devices(used))
+
+    def _remember(self, study: Study, wanted: bool) -> None:
+        """Keep in the run folder, if the training has made it, where its study lies."""
+        if wanted and (self.out / "config.json").is_file():
+            remember_study(self.out, self.study, study, self.model)
 
     def _report(self, history: tuple[dict[str, Any], ...], seconds: float, devices: str) -> None:
         loss = history[-1]["loss"] if history else None  # block means have nothing to train

@@ -22,11 +22,13 @@ PLACED = 200  # of which so many are placed against their mean, which costs most
 LEAST_PLACED = 4
 SIDE_PX = 128  # frames are averaged to about this size before they are placed, by at most
 COARSEST = 4
+PARTS = 8  # of a run, whose brightness is compared
 READERS = 4  # threads: reading waits for the disk
 
 # From here on something is worth a warning.
 SATURATED = 1e-4  # fraction of pixels
 BLEACHED = 0.1
+FADING = 4.0  # standard errors of the trend, which transients alone do not reach
 MOVED = 0.02  # share of the placed frames that are more than a pixel away
 APART_PX = 1.0  # between the mean frames of runs
 
@@ -43,9 +45,12 @@ class RunLook:
         ceiling: stored value of it; None where nothing piles up.
         scan_line_shift: pixels by which odd rows lie right of even ones.
         bleached: fraction of brightness lost from the first frame to the last.
+        trend: standard errors by which brightness falls or rises, by means of eight parts of the run.
         placed, moved: frames placed against their mean, and those more than a pixel away.
         farthest: of them, in pixels.
+        lowest: smallest stored value.
         mean_frame: (height, width) in stored units.
+        unusable: (height, width) bool, pixels in blank lines and dead ones.
     """
 
     name: str
@@ -57,10 +62,13 @@ class RunLook:
     ceiling: float | None
     scan_line_shift: int
     bleached: float
+    trend: float
     placed: int
     moved: int
     farthest: float
+    lowest: float
     mean_frame: np.ndarray
+    unusable: np.ndarray
 
 
 def coarser(frames: np.ndarray) -> tuple[np.ndarray, int]:
@@ -81,8 +89,10 @@ def _look_at(run: Run, count: int, placed: int) -> RunLook:
     when = quality.sampled_indices(run.num_frames, count)
     blank, dead = quality.blank_rows(frames), quality.dead_pixels(frames)
     bright = quality.saturated(frames[:, ~dead])  # a pixel that is stuck at the top is dead,
+    unusable = dead | blank.rows[:, None] | blank.columns
     dead &= frames[0] != (np.nan if bright.ceiling is None else bright.ceiling)  # one that others join is not
     mean = frames.mean(axis=0, dtype=np.float64)
+    light = frames.mean(axis=(1, 2), dtype=np.float64)
     small, by = coarser(frames)
     few = small[np.linspace(0, len(small) - 1, min(placed, len(small))).astype(int)]
     movement = quality.drift(few, small.mean(axis=0, dtype=np.float64))
@@ -96,12 +106,37 @@ def _look_at(run: Run, count: int, placed: int) -> RunLook:
         saturated=float((frames == bright.ceiling).mean()) if bright.ceiling is not None else 0.0,
         ceiling=bright.ceiling,
         scan_line_shift=quality.scan_line_shift(mean),
-        bleached=quality.bleaching(frames.mean(axis=(1, 2)), when).lost if len(frames) > 2 else 0.0,
+        bleached=quality.bleaching(light, when).lost if len(frames) > 2 else 0.0,
+        trend=trend(light, when),
         placed=len(few),
         moved=int((away > 1).sum()),
         farthest=float(away.max(initial=0.0)),
+        lowest=float(frames.min()),
         mean_frame=mean,
+        unusable=unusable,
     )
+
+
+def trend(brightness: np.ndarray, when: np.ndarray) -> float:
+    """Slope of a line through the means of eight parts of a run, over its standard error.
+
+    Parts outlast most transients, so that their scatter around the line tells what transients make of it; a course
+    that is not known to more than its noise, or too short to tell, gives little.
+
+    Args:
+        brightness: (frames,) mean of each sampled frame.
+        when: (frames,) their indices.
+    """
+    if len(brightness) < PARTS:
+        return 0.0
+    parts = np.array_split(np.arange(len(brightness)), PARTS)
+    x = np.asarray([when[part].mean() for part in parts])
+    y = np.asarray([brightness[part].mean() for part in parts])
+    x, y = x - x.mean(), y - y.mean()
+    slope = float(x @ y / (x @ x))
+    left = float(np.square(y - slope * x).sum()) / (PARTS - 2)
+    error = math.sqrt(left / float(x @ x))
+    return slope / error if error > 0 else math.copysign(math.inf, slope) if slope else 0.0
 
 
 def look(study: Study) -> list[RunLook]:
@@ -150,7 +185,7 @@ def _of_light(looks: list[RunLook], pre: Preprocess) -> list[Finding]:
     if out_of_phase and pre.scan_lines == "keep":
         text = f"odd lines lie beside even ones: {_some(out_of_phase, lambda r: f'{r.scan_line_shift:+d} pixels')}"
         found.append(Finding("scan lines", text, "--preprocess.scan-lines align"))
-    bleached = [run for run in looks if abs(run.bleached) > BLEACHED]
+    bleached = [run for run in looks if abs(run.bleached) > BLEACHED and abs(run.trend) > FADING]
     if bleached and pre.bleaching == "keep":
         text = "brightness changes from the first frame to the last: "
         text += _some(bleached, lambda r: f"{-r.bleached:+.0%}")
@@ -199,6 +234,23 @@ def _of_field(looks: list[RunLook], pre: Preprocess) -> list[Finding]:
     return found
 
 
+def _dark_pixels(looks: list[RunLook], pre: Preprocess) -> int:
+    """How many pixels of the treated mean frame would be zero: those that are at `prepare`'s offset in every frame."""
+    from lassovae.data._corrections import FilledPixels
+    from lassovae.data._geometry import Resized
+
+    shapes = {run.mean_frame.shape for run in looks}
+    if len(shapes) != 1 or pre.mean_frame_floor > 0:
+        return 0  # frames of several sizes are refused elsewhere
+    ((height, width),) = shapes
+    frame = np.mean([run.mean_frame for run in looks], axis=0)[None]
+    unusable = np.logical_or.reduce([run.unusable for run in looks])
+    if pre.bad_pixels == "fill" and not unusable.all():
+        frame = FilledPixels(unusable, "").apply(frame, 0)
+    offset = np.float32(min(0.0, *(run.lowest for run in looks)))
+    return int((Resized.of((height, width), pre).apply(frame, 0) <= offset).sum())
+
+
 def findings(looks: list[RunLook], pre: Preprocess) -> list[Finding]:
     """What is worth a warning and is not yet taken care of by the preprocessing.
 
@@ -212,12 +264,8 @@ def findings(looks: list[RunLook], pre: Preprocess) -> list[Finding]:
         *_of_movement(looks, pre),
         *_of_field(looks, pre),
     ]
-    dark = (
-        np.mean([run.mean_frame for run in looks], axis=0) <= 0
-        if len(looks) and pre.mean_frame_floor == 0
-        else None
-    )
-    if dark is not None and dark.any():
-        text = f"{int(dark.sum())} pixels are dark in all sampled frames, and the mean frame is divided by"
+    dark = _dark_pixels(looks, pre)
+    if dark:
+        text = f"{dark} pixels are dark in all sampled frames, and the mean frame is divided by"
         found.append(Finding("dark pixels", text, "--preprocess.mean-frame-floor 0.01, or crop them away"))
     return found

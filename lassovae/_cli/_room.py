@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lassovae import Analysis, Model
@@ -19,10 +19,12 @@ def write_results(folder: Path, results: Results) -> None:
     report.write_results(folder, results)
 
 
-def write_report(folder: Path, results: Results, study: Study) -> None:
-    """report.html and figures/."""
+def write_report(folder: Path, results: Results, study: Study, inputs: list[dict[str, Any]]) -> None:
+    """report.html and figures/; `inputs` says which pixels were analysed."""
     from lassovae import report
     from lassovae._model import prepare_for
 
     model, _ = next(iter(results.values()))
-    report.write_report(folder, results, study, prepare_for(model, study, hold=False))  # it shows few frames
+    prepared = prepare_for(model, study, hold=False)  # it shows few frames
+    analysed = [(entry["run"], entry["sha256"]) for entry in inputs]
+    report.write_report(folder, results, study, prepared, inputs=analysed)

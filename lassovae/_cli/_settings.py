@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_type_hints
@@ -87,9 +88,26 @@ class Chosen(Output):
         return override(base, self.settings)
 
     def as_typed(self) -> list[str]:
-        """The preset, model and file among these options, for the next command; what is usual is left out."""
+        """These options as one types them for the next command; what is usual is left out."""
         usual = {"preset": "quick", "model": "recommended"}
         given = [
             f"--{name} {getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value
         ]
-        return [*given, *([f"--config {shown(self.config)}"] if self.config is not None else [])]
+        given += [f"--config {shown(self.config)}"] if self.config is not None else []
+        return [*given, *_typed(self.settings)]
+
+
+def _typed(settings: Mapping[str, Any], before: str = "") -> list[str]:
+    """Settings as options, each with its values."""
+    given: list[str] = []
+    for name, value in settings.items():
+        option = f"{before}{name}".replace("_", "-")
+        if isinstance(value, Mapping):
+            given += _typed(value, f"{option}.")
+        elif isinstance(value, bool):
+            first, dot, last = option.rpartition(".")
+            given.append(f"--{option}" if value else f"--{first}{dot}no-{last}")
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            given.append(" ".join([f"--{option}", *map(str, values)]))
+    return given

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ logger = logging.getLogger("lassovae")
 FILE = "study.json"
 TRUTH = "truth.npz"
 FORMAT_VERSION = 1
+SAME_RATE = 0.01  # frame rates are one if they differ by no more than this fraction
 
 
 def open_study(table: Path) -> Study:
@@ -48,14 +50,66 @@ def remember_study(run_dir: Path, table: Path, study: Study, model: str) -> None
     """Write run_dir/study.json, so that later commands find the study without being told again."""
     from lassovae.training import write_json
 
+    runs = [
+        {
+            "name": run.name,
+            "condition": run.condition,
+            "block": run.block,
+            "frame_rate_hz": run.recording.frame_rate_hz,
+        }
+        for run in study
+    ]
+    values = {"format_version": FORMAT_VERSION, **place_of(run_dir, table), "model": model, "runs": runs}
+    write_json(run_dir / FILE, values)
+
+
+def place_of(run_dir: Path, table: Path) -> dict[str, str | None]:
+    """Where a study's CSV lies, so that it is found again though it moved together with the run folder."""
     whole = table.resolve()
     try:
         relative: str | None = os.path.relpath(whole, run_dir.resolve())
     except ValueError:  # another drive of Windows
         relative = None
-    runs = [{"name": run.name, "condition": run.condition, "block": run.block} for run in study]
-    values = {"format_version": FORMAT_VERSION, "csv": str(whole), "csv_from_here": relative, "model": model}
-    write_json(run_dir / FILE, values | {"runs": runs})
+    return {"csv": str(whole), "csv_from_here": relative}
+
+
+def found_again(run_dir: Path, place: Mapping[str, Any]) -> Path | None:
+    """The CSV that `place_of` described; None where it is no longer there."""
+    nearby, whole = place.get("csv_from_here"), place.get("csv")
+    places = ([run_dir / str(nearby)] if nearby else []) + ([Path(str(whole))] if whole else [])
+    return next((Path(os.path.normpath(path)) for path in places if path.is_file()), None)
+
+
+def is_of_training(run_dir: Path, table: Path) -> bool:
+    """Whether this CSV is the one that `lassovae fit` was given."""
+    known = found_again(run_dir, remembered(run_dir))
+    return known is not None and known.resolve() == table.resolve()
+
+
+def rates_unlike_training(run_dir: Path, study: Study) -> str:
+    """One sentence where runs were recorded at a rate that none of the training had; empty where all is well.
+
+    Says nothing where the rate of either is not known.
+
+    Args:
+        run_dir: of the training.
+        study: to be analysed.
+    """
+    entries = remembered(run_dir).get("runs", [])
+    trained = sorted({e["frame_rate_hz"] for e in entries if e.get("frame_rate_hz") is not None})
+    now = sorted({run.recording.frame_rate_hz for run in study if run.recording.frame_rate_hz is not None})
+    other = [rate for rate in now if all(abs(rate / known - 1) > SAME_RATE for known in trained)]
+    if not trained or not other:
+        return ""
+    return (
+        f"Recordings of {_rates(other)} frames a second are analysed with a model that was trained at "
+        f"{_rates(trained)}: lags count frames, so its couplings last another time; train a model on recordings of "
+        "this rate, or bring them to the rate of the training"
+    )
+
+
+def _rates(values: list[float]) -> str:
+    return " and ".join(f"{value:.4g}" for value in values)
 
 
 def read_object(path: Path, remedy: str) -> dict[str, Any]:
@@ -101,12 +155,10 @@ def find_study(run_dir: Path, given: Path | None, command: str) -> Path:
         raise InputError(
             f"{run_dir} does not say where its study is: lassovae fit did not train it, or was killed; {again}"
         )
-    nearby = found.get("csv_from_here")
-    places = ([run_dir / str(nearby)] if nearby else []) + [Path(str(found.get("csv", "")))]
-    for place in places:
-        if place.is_file():
-            return Path(os.path.normpath(place))
-    raise InputError(f"the study of {run_dir} is no longer at {places[-1]}; {again}")
+    table = found_again(run_dir, found)
+    if table is None:
+        raise InputError(f"the study of {run_dir} is no longer at {found.get('csv')}; {again}")
+    return table
 
 
 def contents(study: Study) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from types import TracebackType
 
 from rich.console import Console
@@ -19,7 +20,7 @@ class StepProgress:
 
     def __init__(self, title: str, num_steps: int, done: int, show: bool):
         console = Console(stderr=True)
-        self._visible = show and console.is_terminal
+        self._visible = show and sys.stderr.isatty()  # not what FORCE_COLOR makes of a pipe
         self._title = title
         self._first = is_first()  # of several processes one speaks
         self._num_steps = num_steps

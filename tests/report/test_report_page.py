@@ -190,7 +190,7 @@ def test_a_page_without_provenance_says_so_and_one_with_it_tells_it(hostile, lon
     analysed = ((EVIL, "ab" * 32), ("later", "cd" * 32))
     config = CONFIG.replace(seed=7, preprocess=Preprocess(downscale=2))
     found = provenance(tmp_path, config, hostile[2], analysed)
-    sentence = "1 of the 2 recordings analysed here were not among those of the training."
+    sentence = "1 of the 2 recordings analysed here are not those of the training."
     assert found.unlike_training == sentence
     assert provenance(tmp_path, config, hostile[2], analysed[:1]).unlike_training == ""
     assert {
