@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import os
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
 from lassovae._errors import InputError
+from lassovae._files import replacing
 from lassovae.data import Prepared
 
 FILE = "preprocessing.npz"
@@ -21,11 +20,8 @@ def write_measured(folder: Path, prepared: Prepared) -> None:
     arrays = {name: array for name, array in measured.items() if array is not None}
     if not arrays:
         return
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
-    temporary = folder / f".{FILE}.{os.getpid()}.tmp"
-    temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, folder / FILE)
+    with replacing(folder / FILE) as place:
+        np.savez_compressed(place, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
 
 
 def read_measured(folder: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
