@@ -15,6 +15,7 @@ from lassovae._errors import InputError
 from lassovae.data._choice import Choice, choose_dataset, micrometres, one_line, positive, require_expansion
 from lassovae.data._files import require_file
 from lassovae.data._recording import Recording, check_movie
+from lassovae.data._stretches import Stretches
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 RATE_ATTRIBUTES = ("frame_rate_hz", "frame_rate", "fps")
@@ -143,8 +144,18 @@ def check_dataset(path: Path, dataset: h5py.Dataset, size: int) -> None:
         _check_chunks(name, dataset, size)
 
 
+def _stretches(path: Path, dataset: h5py.Dataset, plane: int | None) -> Stretches | None:
+    """The frames that are compressed together; None where each is by itself, or nothing is compressed."""
+    if dataset.chunks is None or dataset.id.get_create_plist().get_nfilters() == 0:
+        return None
+    found = Stretches(path, (dataset.name, plane), dataset.chunks[0], dataset.shape[:3], dataset.dtype)
+    return found if found.pays else None
+
+
 class Hdf5Recording(Recording):
     """A movie in a dataset of an HDF5 file. Opening reads headers; `rec[a:b]` reads the chunks of those frames.
+
+    Where chunks hold many frames, those decoded last are kept, so that reading on does not decode them again.
 
     Args:
         path: the file.
@@ -185,17 +196,25 @@ class Hdf5Recording(Recording):
             check_movie(self.name, shape, found.dtype)
             check_dataset(path, found, size)
             self.dtype = found.dtype.newbyteorder("=")
+            self._stretches = _stretches(path, found, plane)
         self.shape = (int(shape[0]), int(shape[1]), int(shape[2]))
         self.frame_rate_hz = frame_rate_hz
         self.pixel_size_um = pixel_size_um
 
-    def _read(self, frames: range) -> np.ndarray:
-        ordered = frames if frames.step > 0 else frames[::-1]
-        index: tuple[Any, ...] = (slice(ordered.start, ordered.stop, ordered.step),)
+    def _stored(self, frames: range) -> np.ndarray:
+        """Frames, the earliest first, with their axes as they are stored."""
+        index: tuple[Any, ...] = (slice(frames.start, frames.stop, frames.step),)
         if self._plane is not None:
             index = (*index, slice(None), slice(None), self._plane)
         with opened(self._path) as file:
-            pixels = np.asarray(follow(self._path, file, self._dataset)[index])
+            return np.asarray(follow(self._path, file, self._dataset)[index])
+
+    def _read(self, frames: range) -> np.ndarray:
+        ordered = frames if frames.step > 0 else frames[::-1]
+        if self._stretches is None or ordered.step != 1:
+            pixels = self._stored(ordered)
+        else:
+            pixels = self._stretches.read(ordered, self._stored)
         if self._transposed:
             pixels = pixels.transpose(0, 2, 1)
         if frames.step < 0:

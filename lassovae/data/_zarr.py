@@ -19,6 +19,7 @@ from lassovae.data._choice import (
 )
 from lassovae.data._hdf5 import RATE_ATTRIBUTES, number_of
 from lassovae.data._recording import Recording, check_movie
+from lassovae.data._stretches import Stretches
 from lassovae.data._tiff_axes import frames_of
 from lassovae.data._zarr_metadata import METADATA_FILES, ArrayMetadata, check_chunks, find_arrays
 
@@ -67,22 +68,33 @@ class ZarrRecording(Recording):
             raise InputError(
                 f"{self.name}: zarr cannot open it ({type(error).__name__}: {one_line(error)}); copy or export it again"
             ) from error
-        self._leading = leading
+        places = np.stack(
+            np.unravel_index(np.arange(shape[0]) if leading is None else leading, array.shape[:-2])
+        )
+        self._first = tuple(map(int, places[:, 0]))
+        self._time = int(
+            np.argmax(places[:, -1] - places[:, 0])
+        )  # the only axis that changes; from 0 in steps of 1
         self.shape = (shape[0], shape[1], shape[2])
         self.dtype = array.dtype.newbyteorder("=")
+        length = int(self._array.chunks[self._time])  # of a sharded array those within a shard
+        stretches = Stretches(array.file, self._first, length, self.shape, self.dtype)
+        self._stretches = stretches if array.compressed and stretches.pays else None
         self.frame_rate_hz, self.pixel_size_um = frame_rate_hz, pixel_size_um
 
     def _pixels(self, frames: range) -> np.ndarray:
-        if self._leading is None:
-            return np.asarray(self._array[frames.start : frames.stop : frames.step])
-        out = np.empty((len(frames), *self.frame_shape), self.dtype)
-        for target, number in zip(out, self._leading[np.asarray(frames)], strict=True):
-            target[...] = self._array[tuple(map(int, np.unravel_index(number, self._array.shape[:-2])))]
-        return out
+        """Frames, the earliest first."""
+        index: list[Any] = list(self._first)
+        index[self._time] = slice(frames.start, frames.stop, frames.step)
+        return np.asarray(self._array[tuple(index)])
 
     def _read(self, frames: range) -> np.ndarray:
+        ordered = frames if frames.step > 0 else frames[::-1]
         try:
-            pixels = self._pixels(frames if frames.step > 0 else frames[::-1])
+            if self._stretches is None or ordered.step != 1:
+                pixels = self._pixels(ordered)
+            else:
+                pixels = self._stretches.read(ordered, self._pixels)
         except Exception as error:
             raise InputError(
                 f"{self.name}: frames {min(frames)} to {max(frames)} cannot be decoded ({type(error).__name__}); copy "

@@ -50,6 +50,11 @@ class ArrayMetadata:
     compressed: bool
     attributes: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def file(self) -> Path:
+        """The one that says so."""
+        return self.folder / (".zarray" if self.zarr_format == 2 else "zarr.json")
+
 
 def _damaged(path: Path, what: str) -> InputError:
     return InputError(f"{path}: damaged Zarr metadata, {what}; copy or export it again")
