@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -151,7 +150,7 @@ class TiffFolderRecording(Recording):
         model = header_of(self.files[0])
         for file in self.files[1:]:
             header = header_of(file) if model is not None else None
-            if header is not None and header.like(model) and header.holds(math.prod(shape) * dtype.itemsize):
+            if header is not None and header.like(model) and header.holds(shape):
                 self._stored.append((dtype, header.place if place is not None else None))
                 continue
             size, pixels, of_file = inspect_frame(file)

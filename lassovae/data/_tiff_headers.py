@@ -19,7 +19,7 @@ PLACES, LENGTHS = frozenset({273, 324}), frozenset({279, 325})
 # none, LZW, deflate (two numbers), PackBits, LZMA, Zstandard: pieces that are decoded by themselves
 SIMPLE = frozenset({1, 5, 8, 32946, 32773, 34925, 50000})
 INTEGERS = {3: "H", 4: "I", 16: "Q"}
-COMPRESSION = 259
+BITS, COMPRESSION = 258, 259
 MOST_TAGS = 1024
 
 
@@ -54,14 +54,21 @@ class _Headers(NamedTuple):
         ends = [offset + count for offset, count in zip(self.offsets[0], self.counts[0], strict=True)]
         return self.offsets[0][0] if ends[:-1] == self.offsets[0][1:] else None
 
-    def holds(self, frame_bytes: int) -> bool:
-        """Whether the pieces of the only page can hold the pixels of a frame."""
+    def holds(self, shape: tuple[int, int]) -> bool:
+        """Whether the pieces of the only page can hold the pixels of a frame, (height, width)."""
+        bits = next((entry[3][:2] for entry in self.kind if entry[0] == BITS), b"")
+        frame_bytes = packed_bytes(shape, int.from_bytes(bits, "little" if self.order == "<" else "big") or 1)
         compression = next((entry for entry in self.kind if entry[0] == COMPRESSION), None)
         plain = (
             compression is None
             or int.from_bytes(compression[3][:2], "little" if self.order == "<" else "big") == 1
         )
         return sum(self.counts[0]) * (1 if plain else LARGEST_EXPANSION) >= frame_bytes
+
+
+def packed_bytes(shape: tuple[int, int], bits: int) -> int:
+    """Bytes of the pixels of a frame, (height, width), of so many bits each; every row begins with a byte."""
+    return shape[0] * (-(-shape[1] * bits // 8))
 
 
 class _Unusual(Exception):

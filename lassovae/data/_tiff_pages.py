@@ -20,7 +20,8 @@ from lassovae._errors import InputError
 from lassovae.data._choice import LARGEST_EXPANSION, Choice, one_line
 from lassovae.data._files import require_file
 from lassovae.data._tiff_axes import frames_of
-from lassovae.data._tiff_headers import Pieces, find_pieces
+from lassovae.data._tiff_decoders import bits_of, require_decoder
+from lassovae.data._tiff_headers import Pieces, find_pieces, packed_bytes
 from lassovae.data._tiff_metadata import Scale, ScanImage, images_of_ome, of_imagej, of_ome
 
 OFFSETS_HOLD = 1 << 31  # bytes of a classic TIFF of ScanImage up to which its list of pages can be believed
@@ -70,22 +71,6 @@ def listening() -> Iterator[_Listener]:
         yield listener
     finally:
         logger.removeFilter(listener)
-
-
-def _require_decoder(path: Path, page: Any) -> None:
-    for registry, code in (
-        (tifffile.TIFF.DECOMPRESSORS, page.compression),
-        (tifffile.TIFF.UNPREDICTORS, page.predictor),
-    ):
-        try:
-            registry[code]
-        except (KeyError, ImportError):
-            name = getattr(code, "name", code)
-            raise InputError(
-                f"{path}: compressed with {one_line(name, 40)}, which needs an optional package: "
-                'pip install "lassovae[codecs]", or '
-                "save the file uncompressed or with deflate"
-            ) from None
 
 
 def _declared_frames(tif: Any) -> int:
@@ -160,7 +145,7 @@ def _complete(path: Path, page: Any, shape: tuple[int, int], dtype: np.dtype, si
             "save frames of one size and type"
         )
     stored, bounded = sum(page.databytecounts), _within(page, size)
-    expected = shape[0] * shape[1] * dtype.itemsize
+    expected = packed_bytes(shape, bits_of(page))
     if bounded and expected > stored * (LARGEST_EXPANSION if page.compression != 1 else 1):
         raise InputError(
             f"{path}: page {page.index} stores {stored} bytes for {expected} bytes of pixels; the header is "
@@ -245,7 +230,7 @@ def _inspect(path: Path, tif: Any, size: int, listener: _Listener, choice: Choic
     dtype = np.dtype(first.dtype)
     if dtype.kind not in "uif":
         raise InputError(f"{path}: pixels of type {dtype} are not real numbers; store integers or floats")
-    _require_decoder(path, first)
+    require_decoder(path, first)
     images, frame_shape = math.prod(shape[:-2]), (shape[-2], shape[-1])
     if scan_image is not None:
         numbers, scale = scan_image.frames_of(images, choice), scan_image.scale()
@@ -273,7 +258,9 @@ def _inspect(path: Path, tif: Any, size: int, listener: _Listener, choice: Choic
         in_one_piece = images
     wanted = _page_numbers(path, tif, images)
     pieces = find_pieces(path, tif, size, images) if max(wanted) < images and not listener.errors else None
-    if pieces is not None and _hold(pieces, first, size, frame_bytes):
+    if pieces is not None and _hold(
+        pieces, first, size, packed_bytes((shape[-2], shape[-1]), bits_of(first))
+    ):
         order = np.asarray(wanted)[numbers]
         offsets, counts = pieces.offsets[order], pieces.counts[order]
         if _in_one_piece(first) and bool((offsets[:, :-1] + counts[:, :-1] == offsets[:, 1:]).all()):
@@ -327,7 +314,7 @@ def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype, int | None]:
         shape, dtype = (int(page.shape[0]), int(page.shape[1])), np.dtype(page.dtype)
         if dtype.kind not in "uif":
             raise InputError(f"{path}: pixels of type {dtype} are not real numbers; store integers or floats")
-        _require_decoder(path, page)
+        require_decoder(path, page)
         if not _complete(path, page, shape, dtype, size) or listener.errors:
             raise _truncated(path, 0, 1)
         place = int(page.dataoffsets[0]) if _in_one_piece(page) else None

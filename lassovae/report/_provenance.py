@@ -76,7 +76,9 @@ def provenance(
         trained = {str(entry["sha256"]) for entry in found.get("inputs", [])}
         other = [name for name, digest in analysed if digest not in trained]
         if other:
-            unlike = f"{len(other)} of the {len(analysed)} recordings analysed here are not those of the training."
+            unlike = (
+                f"{len(other)} of the {len(analysed)} recordings analysed here are not those of the training."
+            )
     else:
         facts += [("training", UNKNOWN), ("seed", str(config.seed))]
     plain = _flat(Config().to_dict())

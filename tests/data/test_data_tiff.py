@@ -3,6 +3,7 @@
 import logging
 import re
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -193,6 +194,54 @@ def test_a_missing_decoder_is_named(tmp_path, movie, monkeypatch):
     patch_tag(path, 259, 5)
     monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", {1: None})  # as where imagecodecs is missing
     with pytest.raises(InputError, match=r'LZW.*pip install "lassovae\[codecs\]"'):
+        open_recording(path)
+
+
+PACKED = {"pages": {}, "strips": {"rowsperstrip": 5}, "tiles": {"tile": (16, 16)}}
+
+
+@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_pixels_packed_into_fewer_bits(tmp_path, rng, kind, bits):
+    """Cameras of 12 bits: two pixels in three bytes, and rows of an odd width are filled up to a byte."""
+    movie = rng.integers(0, 1 << bits, (12, 24, 31)).astype(np.uint16)
+    path = write(tmp_path / "m.tif", movie, bitspersample=bits, **PACKED[kind])
+    recording = open_recording(path)
+    assert (recording.shape, recording.dtype) == (movie.shape, np.uint16)
+    for index in (slice(None), slice(3, 7), -1):
+        np.testing.assert_array_equal(recording[index], movie[index])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 6 // 10])
+    with pytest.raises(InputError, match=r"cut short: [67] complete frames of 12"):
+        open_recording(path)
+
+
+def test_a_folder_of_pixels_packed_into_fewer_bits(tmp_path, movie):
+    for i, frame in enumerate(movie):
+        write(tmp_path / f"{i}.tif", frame, bitspersample=12)
+    np.testing.assert_array_equal(open_recording(tmp_path)[:], movie)
+
+
+def test_packed_pixels_need_an_extra_that_is_named(tmp_path, movie, monkeypatch):
+    path = write(tmp_path / "m.tif", movie, bitspersample=12)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(
+        InputError,
+        match=r'm\.tif: pixels packed into 12 bits.*pip install "lassovae\[codecs\]", or save .*16 bits',
+    ):
+        open_recording(path)
+
+
+def test_a_decoder_that_is_listed_but_not_there_is_named(tmp_path, movie, monkeypatch):
+    """What tifffile does for Zstandard in a Python that does not bring it along."""
+
+    def missing(data, **options):
+        raise ImportError("no module named compression")
+
+    path = write(tmp_path / "m.tif", movie, compression="zlib")
+    patch_tag(path, 259, 50000)
+    monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", {1: None, 50000: missing})
+    with pytest.raises(InputError, match=r'ZSTD.*pip install "lassovae\[codecs\]"'):
         open_recording(path)
 
 
