@@ -6,8 +6,10 @@ import shlex
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import tifffile
 from scipy import ndimage
 
 from lassovae import InputError, Preprocess
@@ -262,12 +264,23 @@ def test_the_real_recordings(recordings, capsys):
 def test_kinds_of_files_are_named(movies, tmp_path, capsys):
     lines = ["recording,condition,block"]
     for i, (movie, condition) in enumerate(movies):
-        name = f"run_{i}.npy" if i % 2 else f"run_{i}.npz"
-        np.save(tmp_path / name, movie) if i % 2 else np.savez(tmp_path / name, movie=movie)
+        name = f"run_{i}" if i < 3 else f"run_{i}.h5" if i < 5 else f"run_{i}.npy"
+        if i < 3:
+            (tmp_path / name).mkdir()
+            for j, frame in enumerate(movie):
+                tifffile.imwrite(tmp_path / name / f"{j:03}.tif", frame)
+        elif i < 5:
+            with h5py.File(tmp_path / name, "w") as file:
+                file["movie"] = movie
+        else:
+            np.save(tmp_path / name, np.asfortranarray(movie) if i == 5 else movie)
         lines.append(f"{name},{condition},{i}")
     (tmp_path / "study.csv").write_text("\n".join(lines))
     found = checked(tmp_path / "study.csv", capsys)
-    assert (found["formats"], found["warnings"]) == ({"NPZ": 4, "NPY": 4}, [])
+    assert (found["formats"], found["warnings"]) == (
+        {"folder of TIFF": 3, "NumPy": 3, "HDF5": 2},
+        [],
+    )
 
 
 def next_commands(said):

@@ -23,10 +23,8 @@ from lassovae._errors import InputError
 if TYPE_CHECKING:
     from lassovae import Config
     from lassovae._memory import MemoryPlan
-    from lassovae.data import Recording, Study
+    from lassovae.data import Study
 
-KINDS = {"TiffFolderRecording": "folder of TIFF", "TiffRecording": "TIFF"}
-ENDING = re.compile(r"\.(h5|hdf5|nwb|zarr|npy|npz|bin|raw|dat|avi|mp4|mov|mkv)\b", re.IGNORECASE)
 CANNOT = 2  # exit status of a study that cannot be trained on
 UNEQUAL = 1.25  # times as many frames in one condition as in another
 FEW_WINDOWS = 16
@@ -200,15 +198,7 @@ def _memory(study: Study, config: Config, max_memory_gb: float | None) -> Memory
 
 def _kinds(study: Study) -> dict[str, int]:
     """Kinds of recordings, by how many there are."""
-    kinds = Counter(_kind(run.recording) for run in study)
-    return dict(kinds.most_common())
-
-
-def _kind(recording: Recording) -> str:
-    """TIFF, or what its file's name ends in, in capitals; a name may go on with the dataset within the file."""
-    name = type(recording).__name__
-    ending = ENDING.search(recording.name)
-    return KINDS.get(name) or (ending[1].upper() if ending is not None else name.removesuffix("Recording"))
+    return dict(Counter(run.recording.kind for run in study).most_common())
 
 
 def _recordings(study: Study) -> dict[str, Any]:
