@@ -27,6 +27,8 @@ ROWS_A_COLUMN = 4  # as in var/_pooled.py
 SLOTS = 4 * 2**27  # for coefficients, likewise
 FIT_PROGRAMS = 900_000_000  # an analysis compiles several programs of the solver
 STAY_FREE = 64_000_000
+STRETCH = 2**28  # what the readers of chunked files keep decoded, as in data/_stretches.py
+CHUNKED = frozenset({"HDF5", "NWB", "Zarr"})
 SAMPLES = 300_000_000  # of pixels, for a percentile that cannot be counted
 SAMPLED_FRAMES = 100  # of one run at a time, by which bad pixels and scan lines are judged
 
@@ -141,6 +143,8 @@ def plan_memory(study: Study, config: Config, max_memory_gb: float | None = None
     chunk = CHUNK_FRAMES * pre.bin_frames * (3 * stored + 4 * 8 * pixels) + STAY_FREE
     if pre.scaling == "percentile" or pre.bad_pixels == "fill" or pre.scan_lines == "align":
         chunk += max(min(SAMPLES, 12 * pixels * sum(lengths)), 4 * SAMPLED_FRAMES * stored)
+    if any(run.recording.kind in CHUNKED for run in study):
+        chunk += STRETCH
     whole = 4 * pixels * (sum(lengths) + max(lengths))  # one run is there twice while it is being scaled
     step, analysis = _step_bytes(config, pixels), _analysis_bytes(config, nodes, lengths)
     plans = [

@@ -140,6 +140,30 @@ def test_a_defect_is_named_with_its_run_and_its_remedy(defect, named, run, optio
     assert last.endswith(f"--preset smoke --window 16 {option}") if option else last.startswith("Next: ")
 
 
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda movie: np.where(np.arange(len(movie))[:, None, None] == 0, np.nan, movie),
+            "NaN or Inf, in 1 of",
+        ),
+        (lambda movie: np.full(movie.shape, 7.0), "is 7.0; a constant movie has no dynamics"),
+    ],
+)
+def test_a_movie_that_cannot_be_trained_on_is_a_problem_and_no_traceback(
+    spoil, said, movies, tmp_path, capsys
+):
+    copies = [(movie.astype(np.float32), condition) for movie, condition in movies]
+    copies[3] = (spoil(copies[3][0]).astype(np.float32), copies[3][1])
+    table = written(tmp_path / "study", copies)
+    assert main(["check", str(table), *GOOD]) == 2
+    lines = capsys.readouterr().out
+    assert f"PROBLEM  run run_3: {'pixels that are' if 'NaN' in said else 'every pixel'}" in lines
+    assert said in lines
+    assert main(["check", str(table), *GOOD, "--json"]) == 2
+    assert said in json.loads(capsys.readouterr().out)["problems"][0]
+
+
 def test_what_differs_between_conditions(movies, tmp_path, capsys):
     uneven = [(movie[:32] if condition == "F" else movie, condition) for movie, condition in movies]
     found = checked(written(tmp_path / "a", uneven), capsys)

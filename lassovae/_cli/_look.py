@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lassovae._cli._output import Finding
+from lassovae._errors import InputError
 
 if TYPE_CHECKING:
     from lassovae import Preprocess
@@ -87,6 +88,17 @@ def _look_at(run: Run, count: int, placed: int) -> RunLook:
 
     frames = quality.sample_frames(run.recording, count)
     when = quality.sampled_indices(run.num_frames, count)
+    bad = when[~np.isfinite(frames).all(axis=(1, 2))]
+    if len(bad):
+        raise InputError(
+            f"run {run.name}: pixels that are NaN or Inf, in {len(bad)} of {len(frames)} sampled frames "
+            f"({', '.join(map(str, bad[:5]))}{', ...' if len(bad) > 5 else ''}): repair them or cut these frames out"
+        )
+    if frames.min() == frames.max():
+        raise InputError(
+            f"run {run.name}: every pixel of the {len(frames)} sampled frames is {frames.flat[0]}; a constant movie "
+            "has no dynamics: check the export or leave the run out"
+        )
     blank, dead = quality.blank_rows(frames), quality.dead_pixels(frames)
     bright = quality.saturated(frames[:, ~dead])  # a pixel that is stuck at the top is dead,
     unusable = dead | blank.rows[:, None] | blank.columns

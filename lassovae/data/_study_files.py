@@ -12,6 +12,7 @@ from typing import Any
 import tifffile
 
 from lassovae._errors import InputError
+from lassovae._files import make_folder
 from lassovae.data._open import open_recording
 from lassovae.data._recording import check_frame_rate, check_pixel_size
 from lassovae.data._study import Run, Study, contiguous_blocks
@@ -216,7 +217,7 @@ def write_study(study: Study, folder: str | PathLike[str]) -> Path:
         raise InputError(f"{existing[0]}: exists and is not overwritten; choose another folder or remove it")
     if target.exists() and not target.is_dir():
         raise InputError(f"{target}: is a file; choose a folder")
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     for run, file in zip(study, files, strict=True):
         movie = run.recording
         num_bytes = movie.shape[0] * movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
