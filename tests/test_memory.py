@@ -38,10 +38,12 @@ def test_frames_are_held_where_they_fit_and_read_anew_where_not():
 
 
 def test_a_plan_grows_with_what_it_is_a_plan_of():
-    small = plan_memory(study_of((2000, 512, 512)), CONFIG, 50.0)
-    assert plan_memory(study_of((4000, 512, 512)), CONFIG, 50.0).frames > 1.9 * small.frames
+    small, large = (plan_memory(study_of((n, 512, 512)), CONFIG, 50.0) for n in (2000, 4000))
+    assert large.frames - small.frames == 2 * 4 * 2000 * 128 * 128
+    assert large.analysis > small.analysis
     binned = CONFIG.replace(preprocess=Preprocess(downscale=4, downscale_method="mean", bin_frames=4))
-    assert plan_memory(study_of((4000, 512, 512)), binned, 50.0).frames < small.frames
+    long = study_of((40_000, 512, 512))
+    assert plan_memory(long, binned, 50.0).frames < plan_memory(long, CONFIG, 50.0).frames / 2
     paper = Config(preprocess=CONFIG.preprocess)
     assert plan_memory(study_of((2000, 512, 512)), paper, 50.0).step > 2 * small.step
 
