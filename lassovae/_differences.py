@@ -16,6 +16,7 @@ from lassovae.stats import (
     GroupDifference,
     Uncertainty,
     block_bootstrap,
+    difference_caution,
     difference_sentence,
     group_difference,
 )
@@ -46,11 +47,13 @@ class Differences:
         """
         if self.network.edges is None or self.network.nodes is None or self.maps is None:
             return ["Nothing was compared: that needs two conditions, each of at least two blocks of runs."]
-        return [
+        said = [
             difference_sentence(self.network.edges, "edges", rate=rate),
             difference_sentence(self.network.nodes, "nodes", rate=rate),
             difference_sentence(self.maps, "pixels", rate=rate),
+            difference_caution(self.maps, self.network.unit_labels),
         ]
+        return [text for text in said if text]
 
     def thresholded(self, rate: float = 0.05) -> NDArray[np.float64] | None:
         """(height, width) difference map, 0 but where it is significant at this false-discovery rate.

@@ -23,6 +23,7 @@ def differences_figure(
     *,
     conditions: tuple[str, str] = ("F", "N"),
     rate: float = 0.05,
+    candidates: bool = False,
     footprints: ArrayLike | None = None,
     pixel_size_um: float | None = None,
     figure: Figure | SubFigure | None = None,
@@ -38,6 +39,7 @@ def differences_figure(
         mean_frame: (height, width).
         conditions: names of the two.
         rate: false-discovery rate of the thresholds, for the titles.
+        candidates: the titles say so instead, as where too few units vouch for that rate.
         footprints: (cells, height, width) of a known truth; outlined at half of their peak on the maps.
         pixel_size_um: side of a pixel in micrometres; draws a scale bar on the network.
         figure: where to draw; None: a new figure of page width.
@@ -58,9 +60,11 @@ def differences_figure(
     a, b = (short_name(condition, 12) for condition in conditions)
     named = f"{a} − {b}"
     label = "ΔΩ (intensity)"
+    kind = "candidates" if candidates else f"false-discovery rate {rate:g}"
+    number = int((as_image(edges, "edges") != 0).sum())
     for ax, values, title, letter in (
         (axes[0, 0], first, f"{named}, mean over blocks", "a"),
-        (axes[1, 0], kept, f"{named}, false-discovery rate {rate:g}", "c"),
+        (axes[1, 0], kept, f"{named}, {kind}", "c"),
     ):
         image(
             ax,
@@ -83,7 +87,7 @@ def differences_figure(
         colorbar_label=label,
     )
     if not kept.any():
-        _say(axes[1, 0], "no pixel is significant")
+        _say(axes[1, 0], "no candidate pixel" if candidates else "no pixel is significant")
     matrix = as_image(edges, "edges")
     influence_network(
         axes[1, 1],
@@ -92,12 +96,12 @@ def differences_figure(
         mean_frame,
         num_edges=60,
         signs=(f"more positive in {a}", f"more positive in {b}"),
-        title=f"Edges that differ ({int((matrix != 0).sum())})",
+        title=f"Candidate edges ({number})" if candidates else f"Edges that differ ({number})",
         letter="d",
         pixel_size_um=pixel_size_um,
     )
     if not matrix.any():
-        _say(axes[1, 1], "no edge is significant")
+        _say(axes[1, 1], "no candidate edge" if candidates else "no edge is significant")
         axes[1, 1].get_legend().remove()  # of signs that no arrow has
     return figure
 

@@ -10,6 +10,7 @@ from lassovae.report._drawing import Drawing, Drawn, Missing, pixels
 from lassovae.report._results import BEST, PAPERS
 from lassovae.report._scene import Scene
 from lassovae.report._shown import model_title
+from lassovae.stats import is_descriptive
 
 RATE = 0.05  # false-discovery rate of what is called different
 MOST_MAPS = 48  # runs of which maps are drawn; all are in results.npz
@@ -33,7 +34,11 @@ def contribution(scene: Scene) -> Drawn:
         maps[name] = (analysis.pooled_maps[first] - rest, analysis.pooled_maps[second] - rest)
         data |= {f"{name} {c}": values for c, values in zip((first, second), maps[name], strict=True)}
     figure = plots.contribution_figure(
-        maps, conditions=(first, second), label="Ω − Ω(0)", footprints=scene.changed
+        maps,
+        conditions=(first, second),
+        label="Ω − Ω(0)",
+        footprints=scene.changed,
+        pixel_size_um=scene.pixel_size_um,
     )
     outlined = (
         ", with the cells whose outgoing coupling truly differs outlined."
@@ -41,8 +46,8 @@ def contribution(scene: Scene) -> Drawn:
         else "."
     )
     caption = (
-        "Contribution maps, as the paper's Figure 3 but of one fit to all runs of a condition: where its outflow "
-        "comes from (less the map of no outflow, which is the mean frame), and the difference of conditions"
+        "As the paper's Figure 3, but of one fit to all runs of a condition. Ω − Ω(0): brightness that outflow "
+        "(influence on the next frames) adds to Ω(0), the decoded image of no outflow; ΔΩ: difference of conditions"
         + outlined
     )
     return Drawing("contribution_maps", "maps", title, caption, figure, {"contribution_maps": pixels(**data)})
@@ -63,9 +68,8 @@ def condition_maps(scene: Scene) -> Drawn:
     units = ", ".join(f"{u.num_units} of {c}" for c, u in found.uncertainty.items())
     caption = (
         f"By the {model_title(scene.best)}, fitted to each block of runs by itself ({units}). Left, mean contribution "
-        "map in colours over the mean frame in grey: orange where influence adds brightness, blue where it takes some, "
-        "clear where there is none. Middle, its standard error by resampling whole blocks. Right, what of the map "
-        "exceeds twice its standard error: a guide to the eye, pixel by pixel, and no test."
+        "map over the grey mean frame: orange where influence adds brightness, blue where it takes some. Middle, its "
+        "standard error by resampling whole blocks. Right, where it exceeds twice that: a guide to the eye, no test."
     )
     data = {
         f"{c} {what}": v for c, pair in maps.items() for what, v in zip(("mean", "se"), pair, strict=True)
@@ -87,8 +91,7 @@ def run_maps(scene: Scene) -> Drawn:
     )
     caption = (
         f"Contribution map of each run by itself ({model_title(scene.best)}, λ = {analysis.lam:.3g}), all of one "
-        "scale, over the mean frame. Single runs are short: what returns from run to run is to be believed, not one "
-        f"map.{some}"
+        f"scale, over the mean frame. Believe what returns from run to run, not one map.{some}"
     )
     data = pixels(**dict(zip(names, maps, strict=True))) if len(set(names)) == len(names) else {}
     return Drawing("run_maps", "maps", "Contribution of each run", caption, figure, {"run_maps": data})
@@ -102,7 +105,7 @@ def differences(scene: Scene) -> Drawn:
     if found is None or found.maps is None or found.network.edges is None:
         why = analysis.why_no_differences or "That needs two conditions, each of at least two blocks of runs."
         return Missing("maps", title, why)
-    net, thresholded = found.network, found.thresholded(RATE)
+    net, thresholded, few = found.network, found.thresholded(RATE), is_descriptive(found.maps)
     kept = np.zeros(model.frame_shape) if thresholded is None else thresholded
     matrix = np.zeros(net.support.shape[1:])
     significant = found.network.edges.significant(RATE)
@@ -116,16 +119,23 @@ def differences(scene: Scene) -> Drawn:
         model.mean_frame,
         conditions=found.maps.groups,
         rate=RATE,
+        candidates=few,
         footprints=scene.changed,
+        pixel_size_um=scene.pixel_size_um,
     )
     outlined = (
         "; cells whose outgoing coupling truly differs are outlined." if scene.changed is not None else "."
     )
+    number = int((kept != 0).sum())
+    what = (
+        f"c, candidate pixels ({number}), too few blocks vouching for their false-discovery rate. d, candidate edges "
+        if few
+        else f"c, what of it is significant at a false-discovery rate over pixels of {RATE:g} ({number} pixels). d, "
+        "edges whose coupling differs at that rate "
+    )
     caption = (
-        f"By the {model_title(scene.best)}. a, difference of contribution maps of "
-        f"fits to single blocks of runs. b, its standard error, with blocks as units. c, what of it is significant "
-        f"with a false-discovery rate over pixels of {RATE:g} ({int((kept != 0).sum())} pixels). d, edges whose "
-        f"coupling differs at that rate ({int(significant.sum())})" + outlined
+        f"By the {model_title(scene.best)}. a, ΔΩ: difference of contribution maps of fits to blocks of runs. b, "
+        f"its standard error, with blocks as units. {what}({int(significant.sum())}){outlined}"
     )
     data = pixels(
         difference=found.maps.difference,

@@ -47,7 +47,10 @@ def ablation(scene: Scene) -> Drawn:
         mean_frame_error=float(scene.analysis.errors.mean_frame.mean()),
     )
     paper = " (the paper's Table 2)" if len(shown) > 1 else ""
-    caption = f"Reconstruction error and R_var of window fits, one point a run, the bar their mean{paper}."
+    caption = (
+        "Squared error of reconstruction, and R_var, the relative error of forecasts one frame ahead (0 perfect, 1 no "
+        f"better than the mean) in windows; one point a run, the bar their mean{paper}."
+    )
     data: Columns = {
         "model": [n for n, (_, a) in shown.items() for _ in a.names],
         "run": [run for _, a in shown.values() for run in a.names],
@@ -67,7 +70,7 @@ def training(scene: Scene) -> Drawn:
         n: {key: [np.nan if row[key] is None else row[key] for row in history] for key in CURVES}
         for n, history in trained.items()
     }
-    caption = "Training: loss, R_var and non-zero coefficients a target of each step."
+    caption = "Loss, relative error R_var and non-zero coefficients a target of each step."
     data: Columns = {"model": [n for n, history in trained.items() for _ in history]} | {
         key: [value for curve in curves.values() for value in curve[key]] for key in CURVES
     }

@@ -18,6 +18,7 @@ TRIED = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)  # l1 strengths of the path, as multiple
 ALWAYS = 4  # of these, from strong to weak; weaker ones only where they cost little
 MOST_ROWS, FEWEST_ROWS = 3000, 300  # frames that the path is fitted to
 MOST_DESIGN = 2e8  # rows x predictors x targets of a fit of the path
+SIGNS = ("raises next frames of target", "lowers them")  # what a coefficient above or below zero does
 MOST_WORK = 2e9  # the same, times non-zeros a target, after which no weaker strength is tried
 
 
@@ -38,12 +39,18 @@ def networks(scene: Scene) -> Drawn:
         strengths[f"strength {condition}"] = matrix[net.targets, net.sources] = net.strength(condition)
         name = f"Edges in {plots.short_name(condition, 14)}"
         plots.influence_network(
-            ax, matrix[None], model.latent_shape, model.mean_frame, title=name, letter=letter
+            ax,
+            matrix[None],
+            model.latent_shape,
+            model.mean_frame,
+            title=name,
+            letter=letter,
+            signs=SIGNS,
+            pixel_size_um=scene.pixel_size_um,
         )
     caption = (
         f"In each condition, by the {model_title(scene.best)}: the 30 strongest edges of those "
-        "that a fit to all runs selected, measured by least squares in each block of runs. All edges, with sign, "
-        "lag, stability and error: tables/edges.csv."
+        "that a fit to all runs selected, measured by least squares in each block of runs. All edges: tables/edges.csv."
     )
     data = edge_columns(net.targets, net.sources, model.latent_shape[1], **strengths)
     return Drawing("networks", "network", title, caption, figure, {"networks": data})
@@ -59,11 +66,19 @@ def swaps(scene: Scene) -> Drawn:
     coef = np.asarray(analysis.pooled[condition].coef)
     title = f"Strongest couplings, {plots.short_name(condition, 14)}"
     plots.influence_network(
-        right, coef, model.latent_shape, scene.prepared.mean_frame, title=title, letter="b"
+        right,
+        coef,
+        model.latent_shape,
+        scene.prepared.mean_frame,
+        title=title,
+        letter="b",
+        signs=SIGNS,
+        pixel_size_um=scene.pixel_size_um,
     )
     caption = (
-        f"{heading(scene.main)}. a, what forecasting one run (row) with the coefficients of another "
-        f"(column) costs. b, strongest couplings between nodes, fitted to all runs of {condition} together."
+        f"{heading(scene.main)}. a, Δ_sr: how much more error is left when run s (row) is forecast "
+        f"with the coefficients of run r (column) instead of its own. b, strongest couplings between nodes, "
+        f"fitted to all runs of {condition} together."
     )
     rows, columns = np.indices(analysis.delta.shape)
     names = np.asarray(analysis.names)
@@ -131,10 +146,11 @@ def path(scene: Scene) -> Drawn:
         "root of how many fewer frames these have; the axis has the strength for all frames."
     )
     caption = (
-        f"The {model_title(scene.best)}'s fit to runs of {condition} at several l1 strengths; the broken line is the "
-        f"one used for each condition, λ = {used:.3g}. a, non-zero coefficients a target. b, relative error of "
-        "forecasting one half of every run with the coefficients of the other half: 0 is a perfect forecast, 1 is "
-        "none. Fits to half the frames want about 1.4 times the strength. A flat minimum near the line is what one "
-        f"wants to see.{some if len(runs) < len(latents) else ''}"
+        f"The {model_title(scene.best)}'s fit to all runs of {condition} at several l1 strengths; the broken line is "
+        f"the λ of conditions, {used:.3g}. The λ of single runs and windows, {analysis.lam:.3g}, is another. "
+        "a, non-zero coefficients a target. b, relative error R_var of "
+        "forecasting one half of every run with the coefficients of the other half. With half the frames, the "
+        "lowest point should lie at about 1.4 times the line."
+        f"{some if len(runs) < len(latents) else ''}"
     )
     return Drawing("lam_path", "path", title, caption, figure, {"lam_path": data})

@@ -28,7 +28,7 @@ PARTS = {  # part of the page -> (heading, what it holds)
     "maps": ("Where in the image", "Where influence comes from, how surely, and where conditions differ."),
     "network": (
         "Network of influences",
-        "Which nodes act on which; a node is a patch of 8 x 8 pixels, or a region about it.",
+        "Which nodes help to forecast which. Nodes are patches of 8 x 8 pixels, or regions about them, not cells.",
     ),
     "dynamics": (
         "Activity and forecasts",
@@ -36,7 +36,7 @@ PARTS = {  # part of the page -> (heading, what it holds)
     ),
     "path": (
         "Strength of the penalty",
-        "How much hangs on the l1 strength λ, which decides how many couplings survive.",
+        "λ, the l1 strength, decides how many couplings survive.",
     ),
     "tests": ("Tests", "Every test between conditions, with what its design could have reached."),
     "models": ("Models", "How well each model reconstructs and forecasts, and how it was trained."),
@@ -73,6 +73,7 @@ class Content:
         origins: versions, hashes, settings.
         methods: for a manuscript.
         settings_of, methods_of: the models that these two are about.
+        scaled: whether the size of a pixel is known, and maps have a scale bar.
     """
 
     title: str
@@ -89,6 +90,7 @@ class Content:
     methods: Methods
     settings_of: str
     methods_of: str
+    scaled: bool = True
 
 
 class _Shelf:

@@ -73,6 +73,14 @@ class Scene:
         return None if rate is None else rate / self.model.config.preprocess.bin_frames
 
     @property
+    def pixel_size_um(self) -> float | None:
+        """Side of a preprocessed pixel in micrometres; None where the recordings do not tell."""
+        size = self.study.runs[self.run].recording.pixel_size_um
+        if size is None:
+            return None
+        return float(np.mean(size)) * self.model.config.preprocess.downscale
+
+    @property
     def footprints(self) -> np.ndarray | None:
         """Those of all simulated cells; None for real recordings, or where frames were cropped or made smaller."""
         truth = self.study.truth

@@ -59,8 +59,9 @@ SHOWN: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "permutation_tests": (
         "tests",
         "Do the conditions differ? Permutation of blocks of runs",
-        "Distance of the conditions' centres, whose p-value is the answer; beside it ANOSIM R, which unequal scatter "
-        "misleads, and the F ratio of how the conditions scatter. A p-value is the share of relabellings that look as "
+        "centres: how far apart the conditions' average coefficients lie, against the scatter of runs; its p-value is "
+        "the answer. ANOSIM R: unequal scatter misleads it. dispersion: F ratio of how the conditions scatter. "
+        "A p-value is the share of relabellings that look as "
         "different; a design cannot reach less than the smallest.",
         {
             "model": "model",
@@ -94,7 +95,7 @@ SHOWN: dict[str, tuple[str, str, str, dict[str, str]]] = {
     ),
     "group_tests": (
         "tests",
-        "Swap tests between groups of runs (the paper's Table 1)",
+        "Swap tests between groups of runs (the paper's Table 1), for comparison",
         PAIRS_NOT_INDEPENDENT,
         {
             "model": "model",
@@ -109,7 +110,7 @@ SHOWN: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "comparisons": (
         "tests",
         "Influence of nodes, one condition against the other",
-        "The paper's rank-sum test on distances between influence vectors. " + PAIRS_NOT_INDEPENDENT,
+        "The paper's rank-sum test on distances between influence vectors, as descriptive as the table above.",
         {"model": "model", "λ": "lam", "group": "group_a", "against": "group_b", "p": "pvalue"},
     ),
     "skip_connection": (
@@ -206,10 +207,19 @@ def table(
     return Table(name, section, title, text, tuple(columns), numeric, cells)
 
 
+def _counted(name: str, rows: list[Row]) -> str:
+    """How many of the paper's comparisons are called different; empty for other tables."""
+    if name != "group_tests":
+        return ""
+    return (
+        f"{sum(bool(row['significant']) for row in rows)} of {len(rows)} remain significant by Bonferroni. "
+    )
+
+
 def readable(tables: Mapping[str, list[Row]]) -> list[Table]:
     """Those of `all_tables` that the page shows, in its order."""
     return [
-        table(name, section, title, text, columns, tables[name])
+        table(name, section, title, _counted(name, tables[name]) + text, columns, tables[name])
         for name, (section, title, text, columns) in SHOWN.items()
         if name in tables
     ]
@@ -230,10 +240,7 @@ def runs_table(rows: list[Row]) -> Table:
     thousandths = [
         row | {key: 1e3 * row[key] for key in ("l_rec_forecast", "l_rec_mean_frame")} for row in rows
     ]
-    text = (
-        "Errors of each run as in the table of models; a run that stands apart is worth a look before a difference is "
-        "believed. L_rec times 1000."
-    )
+    text = "Errors as in the table of models. Look at a run that stands apart before believing a difference."
     return table("ablation_runs", "runs", "Every run", text, columns, thousandths)
 
 

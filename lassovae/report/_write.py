@@ -83,7 +83,7 @@ def write_report(
         question=words.question(results, main),
         verdict=verdict,
         basis=basis,
-        limits=words.limits(results, main),
+        limits=words.limits(results, main, drawings),
         findings=words.findings(results, main),
         drawings=drawings,
         tables=[*readable(tables), runs_table(ablation_runs(best))],
@@ -93,6 +93,7 @@ def write_report(
         methods=methods(*results[scene.best], study, prepared),
         settings_of=model_title(main),
         methods_of=model_title(scene.best),
+        scaled=scene.pixel_size_um is not None,
     )
     path = folder / "report.html"
     write_text(path, page(content, folder))

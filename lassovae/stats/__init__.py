@@ -5,7 +5,7 @@ from lassovae.stats._calibration import calibration
 from lassovae.stats._cells import CellNodes, cell_nodes, following_nodes, node_of_cell
 from lassovae.stats._comparisons import Comparison, bonferroni, group_comparisons, holm
 from lassovae.stats._condition_test import ConditionTest, condition_test
-from lassovae.stats._difference_words import difference_sentence
+from lassovae.stats._difference_words import difference_caution, difference_sentence, is_descriptive
 from lassovae.stats._dispersion import dispersion_test, distances_to_centre
 from lassovae.stats._dissimilarity import swap_dissimilarity
 from lassovae.stats._effect import EffectSize, effect_size
@@ -68,6 +68,7 @@ __all__ = [
     "design_power",
     "design_sentence",
     "difference_auc",
+    "difference_caution",
     "difference_map_auc",
     "difference_sentence",
     "dispersion_sentence",
@@ -88,6 +89,7 @@ __all__ = [
     "influence",
     "influence_distances",
     "influence_test",
+    "is_descriptive",
     "localisation",
     "node_cell_correlation",
     "node_of_cell",

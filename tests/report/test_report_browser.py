@@ -281,11 +281,48 @@ def test_nothing_hangs_over_the_side(which, width, chromium, request):
     assert window.execute_script("return document.documentElement.scrollWidth") <= width
     over = window.execute_script(
         """return [...document.querySelectorAll("body *")]
-        .filter((e) => !e.closest(".scroll, .pan, .skip"))
+        .filter((e) => !e.closest(".scroll, .skip"))
         .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
         .map((e) => e.outerHTML.slice(0, 120));"""
     )
     assert over == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_figure_opens_at_full_size_and_closes(width, chromium, hostile):
+    from selenium.webdriver.common.keys import Keys
+
+    window = show(chromium, hostile[3], width=width)
+    shown_whole = "const r = document.querySelector('#figure-differences img').getBoundingClientRect();"
+    assert window.execute_script(shown_whole + "return [r.left >= 0, r.right <= innerWidth]") == [True, True]
+    box, button = one(window, "#large"), "#figure-differences .enlarge"
+    assert not box.is_displayed()
+    click(window, button)
+    wait(window, box.is_displayed)
+    large = one(window, "#large-image")
+    natural = large.get_property("naturalWidth")
+    wait(window, lambda: large.get_property("clientWidth") == large.get_property("naturalWidth") > 1000)
+    assert natural > width or width == 1280
+    png = base64.b64decode(one(window, "#large-save").get_attribute("href").split(",")[1])
+    assert png == (hostile[3] / "figures" / "differences.png").read_bytes()
+    assert one(window, "#large-save").get_attribute("download") == "differences.png"
+    assert window.execute_script("return document.documentElement.scrollWidth") <= width
+    click(window, "#large-close")
+    assert not box.is_displayed()
+    press(window, button, Keys.ENTER)
+    wait(window, box.is_displayed)
+    press(window, "#large-close", Keys.ESCAPE)
+    wait(window, lambda: not box.is_displayed())
+    assert window.get_log("browser") == []
+
+
+def test_the_slider_has_a_name_and_bibtex_is_folded(page):
+    assert one(page, "#frame").accessible_name == "Frame of the clip"
+    assert one(page, "label[for=frame]").is_displayed()
+    assert not one(page, "#methods-bibtex").is_displayed()
+    click(page, "details:has(> #methods-bibtex) > summary")
+    assert one(page, "#methods-bibtex").is_displayed()
+    assert not one(page, "#methods-plain").is_displayed()
 
 
 def test_on_paper_there_are_no_controls_and_all_of_each_table(chromium, hostile):

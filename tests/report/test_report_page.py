@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from report_pages import CONDITIONS, CONFIG, EVIL, RUNS, Page
 
 from lassovae import InputError, Preprocess, report
 from lassovae.data import content_hash
-from lassovae.report import write_report, write_results
+from lassovae.report import _words, write_report, write_results
+from lassovae.report._drawing import Drawing
 from lassovae.report._outdated import FIGURES, NUMBERS, TABLES
 from lassovae.report._provenance import provenance
 
@@ -125,6 +127,93 @@ def test_every_figure_gives_its_numbers(hostile):
     inputs = {int(k.split()[-1]): float(v) for k, v in pixel.items() if k.startswith("input")}
     for frame, value in inputs.items():
         assert value == pytest.approx(float(prepared.frames[0][frame][0, 0]), rel=1e-5)
+
+
+def section(drawn, name):
+    """Text of a part of the page, in one line."""
+    text = (drawn[3] / "report.html").read_text(encoding="utf-8")
+    found = re.search(rf'<section id="{name}".*?</section>', text, re.DOTALL).group(0)
+    return " ".join("".join(Page(found).text).split())
+
+
+def test_the_page_does_not_contradict_its_answer(hostile):
+    """2 blocks against 2 cannot reach significance, so that nothing on the page may look as if it had."""
+    answer, found, maps = (section(hostile, name) for name in ("answer", "found", "maps"))
+    assert "This design cannot tell whether" in answer
+    assert found.count("descriptive, at a nominal false-discovery rate of 0.05") == 3
+    assert found.count("With 2 blocks in the smaller group these are candidates") == 1
+    assert "not to be reported as significant" in found
+    assert "candidate pixels" in maps
+    for words in ("edges whose coupling differs", "significant at", "pixels of the contribution maps at a"):
+        assert words not in found + maps, words
+    assert not re.search(r"differ in \d+ of", found)
+
+
+def test_nothing_is_said_twice_and_the_papers_tests_stand_with_the_tests(hostile):
+    answer, found, tests = (section(hostile, name) for name in ("answer", "found", "tests"))
+    analysis = hostile[0]["<i>mine</i>"][1]
+    first, *rest = (" ".join(text.split()) for text in analysis.condition_test.sentences())
+    assert first in answer
+    assert first not in found
+    assert " ".join(rest) in found
+    sentences = [s for s in re.split(r"(?<=[.:]) ", found) if len(s) > 40]
+    assert len(sentences) == len(set(sentences))
+    assert "rank-sum" not in found
+    assert tests.count("treats pairs of runs as independent") == 1
+    marked = sum(c.significant for c in analysis.comparisons)
+    assert f"{marked} of {len(analysis.comparisons)} remain significant by Bonferroni" in tests
+
+
+def test_the_limits_name_what_forecasts_leave(hostile):
+    errors = hostile[0]["<i>mine</i>"][1].errors
+    left = errors.forecast_reconstruction.mean() / errors.mean_frame.mean()
+    for share, said in ((0.4, False), (0.9, True)):
+        model, analysis = hostile[0]["<i>mine</i>"]
+        changed = SimpleNamespace(
+            **vars(analysis)
+            | {"errors": SimpleNamespace(**vars(errors) | {"mean_frame": errors.mean_frame * left / share})}
+        )
+        notes = _words.limits({"m": (model, changed)}, "m")
+        assert any(f"leave {share:.0%} of the squared error" in note for note in notes) is said
+
+
+@pytest.mark.parametrize(
+    ("best", "low", "words"),
+    [
+        (4, 0.5, "much weaker than forecasts best"),
+        (-4, 0.5, "much stronger than forecasts best"),
+        (4, 0.98, ""),  # hardly worse
+        (1, 0.5, ""),  # next to it: with half the rows the best is expected at sqrt(2) times the strength
+    ],
+)
+def test_a_penalty_far_from_the_best_on_held_out_frames_is_a_limit(best, low, words):
+    lams = 0.001 * np.sqrt(2) ** np.arange(-6.0, 7.0)
+    held_out = np.ones(13)
+    held_out[6 + best] = low
+    drawn = Drawing("lam_path", "path", "", "", None, {"lam_path": {"lam": lams, "held_out": held_out}})
+    said = _words._far_from_best([drawn], 0.001)
+    assert bool(said) is bool(words)
+    assert words in said
+    if words:
+        assert f"`--condition-lam {lams[6 + best] / np.sqrt(2):.2g}`" in said or words.startswith("much s")
+    assert _words._far_from_best([], 0.001) == ""
+
+
+def test_symbols_scale_and_nodes_are_explained(hostile):
+    maps, network, runs = (section(hostile, name) for name in ("maps", "network", "models"))
+    assert (
+        "No scale bar: the size of a pixel is not known." in maps
+        or hostile[1].runs[0].recording.pixel_size_um
+    )
+    for part, symbols in ((maps, ("ΔΩ: difference", "Ω(0), the decoded image")), (network, ("Δ_sr: ",))):
+        for words in symbols:
+            assert words in part, words
+    assert "Nodes are patches of 8 x 8 pixels, or regions about them, not cells." in network
+    assert "R_var, the relative error" in runs
+    path = section(hostile, "path")
+    analysis = hostile[0]["<i>mine</i>"][1]
+    assert f"the λ of conditions, {analysis.condition_lam:.3g}" in path
+    assert f"single runs and windows, {analysis.lam:.3g}" in path
 
 
 def test_what_one_condition_does_not_allow_is_left_out_with_the_reason(lonely):

@@ -166,7 +166,29 @@
     choose();
   }
 
+  function large() {
+    const box = $("large"), whole = $("large-image"), save = $("large-save");
+    for (const pan of document.querySelectorAll("figure .pan")) {
+      const image = pan.querySelector("img"), button = document.createElement("button");
+      const name = pan.closest("figure").id.replace("figure-", "");
+      button.type = "button";
+      button.className = "enlarge";
+      button.title = "Open at full size";
+      image.replaceWith(button);
+      button.append(image);
+      button.addEventListener("click", () => {
+        whole.src = save.href = image.src;
+        whole.alt = image.alt;
+        save.download = name + ".png";
+        box.showModal();
+      });
+    }
+    $("large-close").addEventListener("click", () => box.close());
+    box.addEventListener("click", (event) => { if (event.target === box) box.close(); });
+  }
+
   theme();
+  large();
   for (const button of document.querySelectorAll(".sort")) {
     button.addEventListener("click", () => sortBy(button.closest("th")));
   }
