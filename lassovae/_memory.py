@@ -156,8 +156,10 @@ def plan_memory(study: Study, config: Config, max_memory_gb: float | None = None
             return plan
     least = plans[-1].peak / GIGABYTE
     if max_memory_gb is not None:
+        fixed = (plans[-1].libraries + FIT_PROGRAMS + SLOTS) / GIGABYTE
         raise InputError(
-            f"max_memory_gb={max_memory_gb:g} is not enough: {study.name} needs about {least:.1f} GB with frames of "
-            f"{height} x {width} pixels; raise it, or the downscale (preprocess.downscale={pre.downscale})"
+            f"max_memory_gb={max_memory_gb:g} is not enough: {study.name} needs about {least:.1f} GB, {fixed:.1f} of "
+            f"it whatever the recordings; raise it, or make frames smaller (preprocess.downscale={pre.downscale} gives "
+            f"{height} x {width} pixels)"
         )
     return plans[-1]

@@ -19,6 +19,10 @@ from lassovae.data._study import Run, Study, contiguous_blocks
 
 REQUIRED = ("recording", "condition")
 OPTIONAL = ("block", "frame_rate_hz", "pixel_size_um", "channel", "plane", "dataset")
+# Endings of what people hand over in place of the table.
+RECORDINGS = frozenset(
+    {".tif", ".tiff", ".h5", ".hdf5", ".nwb", ".npy", ".npz", ".bin", ".avi", ".mp4", ".mat"}
+)
 BIGTIFF_BYTES = 2_000_000_000
 FRAMES_AT_A_TIME = 64
 
@@ -28,6 +32,11 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     if not path.is_file():
         hint = "pass the CSV in it" if path.is_dir() else "check the spelling"
         raise InputError(f"{path}: no such CSV file; {hint}")
+    if path.suffix.lower() in RECORDINGS:
+        raise InputError(
+            f"{path}: is a recording, not the table of a study; write a CSV with the columns recording,condition and "
+            "one row a recording"
+        )
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -119,7 +119,8 @@ def open_raw(path: Path, choice: Choice) -> Recording:
             else "it has no header"
         )
         raise InputError(
-            f"{name}: the size of a frame is unknown, {where}; give shape=(height, width) and dtype="
+            f"{name}: the size of a frame is unknown, {where}; give shape=(height, width) and dtype= (in "
+            "Python alone), or put a plain ops.npy of suite2p beside it"
         )
     frame_bytes = frame_shape[0] * frame_shape[1] * dtype.itemsize
     num_frames, rest = divmod(size, frame_bytes)

@@ -117,7 +117,8 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
     if there != _trained(wanted):
         name, now, then = first_difference(_trained(wanted), there)
         raise InputError(
-            f"{folder} cannot be resumed: its {name} is {then}, now {now}; choose another output folder"
+            f"{folder} cannot be resumed: its {name} is {then}, now {now}; repeat the options of the first call "
+            "(log.txt and config.json hold them), or choose another output folder"
         )
 
 
