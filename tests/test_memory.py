@@ -51,7 +51,7 @@ def test_a_plan_grows_with_what_it_is_a_plan_of():
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        (0.5, r"max_memory_gb=0.5 is not enough: long needs about \d\.\d GB .*preprocess.downscale=4"),
+        (0.5, r"max_memory_gb=0.5 is not enough: long needs about \d\.\d GB, .*preprocess.downscale=4"),
         (0.0, "max_memory_gb=0.0 must be above 0"),
         (float("nan"), "max_memory_gb=nan must be above 0"),
     ],
