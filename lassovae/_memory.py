@@ -88,9 +88,14 @@ def free_memory() -> int:
         system = (
             os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 if hasattr(os, "sysconf") else 2**32
         )
-    limit = _number_in(Path("/sys/fs/cgroup/memory.max"))
-    used = _number_in(Path("/sys/fs/cgroup/memory.current"))
-    return system if limit is None or used is None else min(system, max(0, limit - used))
+    group = Path("/sys/fs/cgroup")
+    limit, used = _number_in(group / "memory.max"), _number_in(group / "memory.current")
+    if limit is None or used is None:
+        return system
+    for line in (group / "memory.stat").read_text(encoding="ascii").splitlines():
+        if line.startswith("inactive_file "):  # files that were read: the kernel gives their memory back
+            used -= int(line.split()[1])
+    return min(system, max(0, limit - used))
 
 
 def _step_bytes(config: Config, pixels: int) -> int:
