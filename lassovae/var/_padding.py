@@ -17,8 +17,12 @@ from lassovae.var._fit import VARFit
 CAPACITIES = (64, 256, 1024)  # of the active set, tried in turn
 
 
-def pad_runs(list_of_latents: Sequence[ArrayLike]) -> tuple[jax.Array, jax.Array]:
-    """Stack runs to the longest: (runs, time, nodes) padded with zeros, and (runs, time) bool of real frames."""
+def check_runs(list_of_latents: Sequence[ArrayLike]) -> list[np.ndarray]:
+    """The runs as (time, nodes).
+
+    Raises:
+        InputError: no run, runs with different nodes, NaN or Inf.
+    """
     runs = [np.asarray(flatten_nodes(z)) for z in list_of_latents]
     if not runs:
         raise InputError("list_of_latents is empty: give at least one run")
@@ -27,6 +31,12 @@ def pad_runs(list_of_latents: Sequence[ArrayLike]) -> tuple[jax.Array, jax.Array
     for index, z in enumerate(runs):
         if not np.isfinite(z).all():
             raise InputError(f"run {index} of list_of_latents holds {(~np.isfinite(z)).sum()} NaN or Inf")
+    return runs
+
+
+def pad_runs(list_of_latents: Sequence[ArrayLike]) -> tuple[jax.Array, jax.Array]:
+    """Stack runs to the longest: (runs, time, nodes) padded with zeros, and (runs, time) bool of real frames."""
+    runs = check_runs(list_of_latents)
     longest = max(len(z) for z in runs)
     dtype = jnp.promote_types(jnp.result_type(*runs), jnp.float32)
     padded = np.zeros((len(runs), longest, runs[0].shape[1]), dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
@@ -15,7 +14,7 @@ from jax.typing import ArrayLike
 from lassovae._numerics import quicker
 from lassovae.var._design import centre, check_length
 from lassovae.var._fit import VARFit, fit_series
-from lassovae.var._padding import CAPACITIES, check_lam, pad_runs, with_growing_capacity
+from lassovae.var._padding import CAPACITIES, check_lam, check_runs, pad_runs, with_growing_capacity
 from lassovae.var._pooled import fit_pooled
 
 # Working memory aimed at, by which the runs are split into calls of one shape: a CPU has its caches, and is busy with a
@@ -87,10 +86,10 @@ def fit_runs(list_of_latents: Sequence[ArrayLike], order: int, lam: float) -> VA
     for index, z in enumerate(list_of_latents):
         check_length(len(np.asarray(z)), order, f"run {index}")
     check_lam(lam)
-    shapes = [np.shape(z) for z in list_of_latents]
-    long = [shape[0] > LONG * (order + 1) * math.prod(shape[1:]) for shape in shapes]
+    runs = check_runs(list_of_latents)
+    long = [len(z) > LONG * (order + 1) * z.shape[1] for z in runs]
     if any(long):
-        return _with_long_runs(list_of_latents, long, order, lam)
+        return _with_long_runs(runs, long, order, lam)
     latents, valid = pad_runs(list_of_latents)
     num_runs, _, num_nodes = latents.shape
     a_run = 24 * order * num_nodes * (num_nodes + latents.shape[1])

@@ -42,7 +42,7 @@ CASES = {
     "runs of different frame size": (
         lambda: changed(1, other_size),
         CONFIG,
-        r"run run_1: frames of \(8, 24\) pixels, but run run_0 has \(16, 24\); crop",
+        r"run run_1: frames of \(8, 24\) pixels, but run run_0 has \(16, 24\); cut the files",
     ),
     "run shorter than a window": (
         lambda: changed(3, lambda m: m[:11]),
