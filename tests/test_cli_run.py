@@ -427,6 +427,11 @@ def test_an_interrupted_training_says_how_to_go_on(there, tmp_path, capsys, monk
     monkeypatch.undo()
     monkeypatch.chdir(there)
     assert main([*command, "--resume"]) == 0
+    capsys.readouterr()
+    assert main([*command[:4], "--resume", "--verbose"]) == 0  # with the settings of the folder
+    assert "Going on with the settings in" in capsys.readouterr().err
+    assert main([*command[:4], "--resume", "--window", "20"]) == 2
+    assert "repeat the options of the first call" in capsys.readouterr().err
     assert main(command) == 2
     assert "go on with it (resume=True, --resume)" in capsys.readouterr().err
     assert json.loads((tmp_path / "run" / "study.json").read_text())["model"] == "block_mean"

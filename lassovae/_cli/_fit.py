@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from lassovae._cli._machine import expected_device
 from lassovae._cli._output import logged_to, print_json, print_lines, shown
 from lassovae._cli._settings import Chosen, MaxMemory
-from lassovae._cli._study import open_study, remember_study
+from lassovae._cli._study import open_study, remember_study, remembered
 
 if TYPE_CHECKING:
     from lassovae.data import Study
@@ -35,7 +35,8 @@ class Fit(Chosen):
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for the model; it must not hold another run."""
     resume: FlagCreatePairsOff[bool] = False
-    """Go on in a folder where an earlier call was stopped; begin where there is nothing yet."""
+    """Go on in a folder where an earlier call was stopped, with its settings if none are given; begin where there is
+    nothing yet."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute; gpu fails where there is none, auto takes what JAX finds and says so."""
     devices: Annotated[
@@ -53,6 +54,14 @@ class Fit(Chosen):
     process_id: Annotated[int | None, arg(metavar="I", help_behavior_hint="(default: SLURM's)")] = None
     """Which one this is, from 0."""
 
+    def _as_begun(self) -> Fit:
+        """These options; with the settings of its folder where a training is to go on and no other was asked for."""
+        begun = self.out / "config.json"
+        if not self.resume or not begun.is_file() or self.as_typed():
+            return self
+        logger.info("Going on with the settings in %s.", shown(begun))
+        return replace(self, config=begun, model=remembered(self.out).get("model") or self.model)
+
     def run(self) -> None:
         """Train.
 
@@ -60,6 +69,9 @@ class Fit(Chosen):
             InputError: the study, the folder, a setting or a device will not do.
             TrainingError: the loss or the weights are not finite.
         """
+        self._as_begun()._train()
+
+    def _train(self) -> None:
         if self.device == "cpu":
             os.environ["JAX_PLATFORMS"] = "cpu"  # JAX reads it when it is imported, which is below
         from lassovae.data import frame_shape_after
