@@ -201,6 +201,11 @@ def _kinds(study: Study) -> dict[str, int]:
     return dict(Counter(run.recording.kind for run in study).most_common())
 
 
+def _counted(number: int, what: str) -> str:
+    """1 run, 2 runs."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def _recordings(study: Study) -> dict[str, Any]:
     runs = {c: len(study.select(c)) for c in study.conditions}
     rates = sorted({run.recording.frame_rate_hz for run in study if run.recording.frame_rate_hz is not None})
@@ -234,7 +239,7 @@ def _said_of_recordings(study: Study) -> dict[str, str]:
         else "frame rate not known (needed for nothing but axes)"
     )
     return {
-        "study": f"{len(study)} runs ({runs}) in {found['blocks']} blocks, {_span(found['frames'])} frames each, "
+        "study": f"{_counted(len(study), 'run')} ({runs}) in {_counted(found['blocks'], 'block')}, {_span(found['frames'])} frames each, "
         f"{sum(found['frames'])} in all",
         "recordings": f"{kinds}; {shapes} pixels of {' and '.join(found['dtypes'])}; {rate}",
     }
