@@ -239,8 +239,8 @@ def _said_of_recordings(study: Study) -> dict[str, str]:
         else "frame rate not known (needed for nothing but axes)"
     )
     return {
-        "study": f"{_counted(len(study), 'run')} ({runs}) in {_counted(found['blocks'], 'block')}, {_span(found['frames'])} frames each, "
-        f"{sum(found['frames'])} in all",
+        "study": f"{_counted(len(study), 'run')} ({runs}) in {_counted(found['blocks'], 'block')}, "
+        f"{_span(found['frames'])} frames each, {sum(found['frames'])} in all",
         "recordings": f"{kinds}; {shapes} pixels of {' and '.join(found['dtypes'])}; {rate}",
     }
 
