@@ -7,11 +7,30 @@ from collections.abc import Sequence
 import numpy as np
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from lassovae._errors import InputError
 from lassovae.var._design import regression_pieces
 
 FEWEST_ROWS = 2048  # of the regression at a time
+SINGULAR = 1e-5  # smallest over largest pivot: beyond a condition number of about 1e10 rounding would show
+
+
+def _inverse(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of a Gram matrix, by its Cholesky factor; where it is nearly singular the pseudo-inverse, much dearer."""
+    inverse: NDArray[np.float64]
+    try:
+        factor = np.linalg.cholesky(gram)
+        pivots = np.diag(factor)
+        singular = pivots.min() < SINGULAR * pivots.max()
+    except np.linalg.LinAlgError:
+        singular = True
+    if singular:
+        inverse = np.asarray(np.linalg.pinv(gram, hermitian=True), np.float64)
+    else:
+        half = solve_triangular(factor, np.eye(len(gram)), lower=True)
+        inverse = half.T @ half
+    return inverse
 
 
 def refit(
@@ -64,7 +83,7 @@ def refit(
                 f"target {target} has {len(at)} coefficients, and {num_rows} rows: raise the l1 strength "
                 "(condition_lam, or lam of network), or join blocks"
             )
-        inverse = np.linalg.pinv(gram[np.ix_(at, at)], hermitian=True)
+        inverse = _inverse(gram[np.ix_(at, at)])
         coef[target, at] = inverse @ cross[at, target]
         residual = max(power[target] - cross[at, target] @ coef[target, at], 0.0) / (num_rows - len(at))
         error[target, at] = np.sqrt(residual * np.diag(inverse).clip(min=0))

@@ -24,6 +24,23 @@ def test_refit_is_least_squares_on_the_support(rng):
         np.testing.assert_allclose(coef[at[:, 0], target, at[:, 1]], np.linalg.lstsq(x, y)[0], rtol=1e-8)
 
 
+def test_nodes_that_are_copies_share_a_coefficient(rng):
+    """A Gram matrix without an inverse: least squares of smallest norm, as NumPy's; and nearly so."""
+    for noise in (0.0, 1e-9):
+        runs = [z.copy() for z in simulated(3)]
+        for z in runs:
+            z[:, 3] = z[:, 2] + noise * rng.standard_normal(len(z))
+        support = np.zeros((1, 6, 6), bool)
+        support[0, 1, [0, 2, 3]] = True
+        coef, _ = refit(runs, support)
+        centred = [z - z.mean(axis=0) for z in runs]
+        x = np.concatenate([z[:-1][:, [0, 2, 3]] for z in centred])
+        y = np.concatenate([z[1:, 1] for z in centred])
+        expected = np.linalg.lstsq(x, y, rcond=1e-6)[0]
+        np.testing.assert_allclose(coef[0, 1, [0, 2, 3]], expected, rtol=1e-5, atol=1e-8)
+        assert expected[1] == pytest.approx(expected[2], rel=1e-5)
+
+
 def test_refit_does_not_shrink():
     """The lasso's coefficient of the coupling is too small, that of least squares is right within its error."""
     runs = simulated(0, num_runs=6, frames=2000)
