@@ -48,10 +48,8 @@ def difference_sentence(found: GroupDifference, what: str, *, rate: float = 0.05
     units = f"{found.num_units[0]} against {found.num_units[1]} units"
     if is_descriptive(found):
         how = f"{units}; descriptive, at a nominal false-discovery rate of {rate:g}"
-        if number:
-            are = "is a candidate" if number == 1 else "are candidates"
-            return f"{number} of {found.num_tested} {named} {are} for a difference of {a} and {b} ({how})."
-        return f"None of {found.num_tested} {named} is a candidate for a difference of {a} and {b} ({how})."
+        are = "is a candidate" if number == 1 else "are candidates"
+        return f"{number} of {found.num_tested} {named} {are} for a difference of {a} and {b} ({how})."
     if number:
         return (
             f"{a} and {b} differ in {number} of {found.num_tested} {named} at a false-discovery rate of {rate:g} "
