@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lassovae._analysis import Analysis, analyse
     from lassovae._config import Config, Preprocess
     from lassovae._differences import Differences, differences
-    from lassovae._errors import InputError, SolveError, TrainingError
+    from lassovae._errors import InputError, SolveError, TrainingError, TrainingStopped
     from lassovae._export import export_csv, export_tiff
     from lassovae._export_nwb import export_nwb
     from lassovae._model import Model, encode_run
@@ -39,6 +39,7 @@ _HOMES = {
     "SolveError": "_errors",
     "Status": "_status",
     "TrainingError": "_errors",
+    "TrainingStopped": "_errors",
     "analyse": "_analysis",
     "compare": "report",
     "describe_devices": "_processes",
@@ -74,6 +75,7 @@ __all__ = [
     "SolveError",
     "Status",
     "TrainingError",
+    "TrainingStopped",
     "__version__",
     "analyse",
     "autoencoder",

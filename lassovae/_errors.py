@@ -11,3 +11,17 @@ class SolveError(RuntimeError):
 
 class TrainingError(RuntimeError):
     """Training stopped on a non-finite value; the message names the step, the run and the window."""
+
+
+class TrainingStopped(KeyboardInterrupt):
+    """A signal ended a training, which had time to save; the message says at which step and how to go on.
+
+    A KeyboardInterrupt, so that no `except Exception` goes on as if the training had ended by itself.
+
+    Attributes:
+        signum: number of the signal, as in the module signal.
+    """
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.signum = signum

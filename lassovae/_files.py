@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +11,30 @@ from pathlib import Path
 
 from lassovae._errors import InputError
 
+LEFTOVER = re.compile(r"\..*\.\d+\.partial(\.[^.]*)?")  # the places of `replacing`
+STEM = 50  # characters of a name that its place keeps: file systems allow 255 bytes, and a character may take four
 
-def _on_disk(place: Path) -> None:
-    """Wait until a file, or every file of a folder, is on the disk: a name must not survive its content."""
-    for file in [place] if place.is_file() else [part for part in place.rglob("*") if part.is_file()]:
-        with file.open("rb+") as opened:
-            os.fsync(opened.fileno())
+
+def on_disk(place: Path) -> None:
+    """Wait until a file, or all that is in a folder, is on the disk: a name must not survive its content."""
+    parts = [place, *place.rglob("*")] if place.is_dir() else [place]
+    for part in parts:
+        if part.is_dir():
+            name_on_disk(part)
+        else:
+            with part.open("rb+") as opened:
+                os.fsync(opened.fileno())
+
+
+def name_on_disk(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can: Windows opens no folder."""
+    if os.name == "nt":
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def remove(place: Path) -> None:
@@ -42,19 +61,27 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     Raises:
         InputError: the system refuses to write (a full disk, no permission, no folder).
     """
-    place = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    place = path.with_name(f".{path.stem[:STEM]}.{os.getpid()}.partial{path.suffix}")
     try:
         if folder:
             place.mkdir()
         yield place
-        _on_disk(place)
+        on_disk(place)
         os.replace(place, path)
+        name_on_disk(path.parent)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be written: {error.strerror or error}; check the folder and the disk's room"
         ) from error
     finally:
         remove(place)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a process that was killed had begun to write; for the owner of the folder alone."""
+    for place in sorted(folder.rglob(".*")):
+        if LEFTOVER.fullmatch(place.name):
+            remove(place)
 
 
 def make_folder(folder: Path) -> None:

@@ -21,6 +21,19 @@ def wait_for_all(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
+def preempted(step: int) -> bool:
+    """Whether a scheduler's SIGTERM reached any of several processes; all of them are told at the same step.
+
+    JAX listens for the signal; every process must ask at every step.
+    """
+    if jax.process_count() == 1:
+        return False
+    try:
+        return bool(multihost_utils.reached_preemption_sync_point(step))
+    except RuntimeError:  # switched off by jax_enable_preemption_service
+        return False
+
+
 def check_same(settings: dict[str, Any]) -> None:
     """See that all processes were started with the same settings.
 

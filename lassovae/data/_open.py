@@ -105,6 +105,7 @@ def open_recording(
         raise InputError(
             f"{path}: no such file or folder; check the spelling and the folder it is relative to"
         )
+    recording.source = str(target)
     if rate is not None:
         recording.frame_rate_hz = rate
     if pixels is not None:

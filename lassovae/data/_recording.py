@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -90,9 +93,11 @@ class Recording(ABC):
         dtype: of the pixels as stored.
         frame_rate_hz: frames per second, None where unknown.
         pixel_size_um: (height, width) of a pixel in micrometres, None where unknown.
+        source: the file or folder that was opened; None for an array in memory.
     """
 
     kind: str = "recording"
+    source: str | None = None
     name: str
     shape: tuple[int, int, int]
     dtype: np.dtype
@@ -135,6 +140,25 @@ class Recording(ABC):
         """Yield the movie in order, at most `frames_per_chunk` frames at a time."""
         for start in range(0, self.num_frames, frames_per_chunk):
             yield self[start : start + frames_per_chunk]
+
+    def stamp(self) -> str:
+        """Sizes, times of change and inodes of the recording's files, in short; empty for an array in memory.
+
+        Another stamp may come from a copy with the same pixels: it says when to read again, and no more. What is
+        missing is part of the stamp and no error.
+        """
+        if self.source is None:
+            return ""
+        digest = hashlib.sha256()
+        source = Path(self.source)
+        for place in [source, *sorted(source.rglob("*"))]:
+            try:
+                state = os.stat(place)
+                known = f"{state.st_size} {state.st_mtime_ns} {state.st_ino}" if place.is_file() else "folder"
+            except OSError as error:
+                known = type(error).__name__
+            digest.update(f"{place}\0{known}\0".encode(errors="surrogateescape"))
+        return digest.hexdigest()
 
     def __repr__(self) -> str:
         rate = "" if self.frame_rate_hz is None else f", frame_rate_hz={self.frame_rate_hz:g}"

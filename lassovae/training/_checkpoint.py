@@ -1,9 +1,9 @@
-"""Checkpoints of a training; the only file that imports orbax."""
+"""Trees of arrays on disk; the only file that imports orbax."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import jax
@@ -14,67 +14,64 @@ from orbax.checkpoint import v1 as ocp
 from lassovae._errors import InputError
 
 
-class Checkpoints:
-    """The newest two checkpoints of a run folder; a context manager that waits for what is being written."""
-
-    def __init__(self, folder: Path):
-        policy = ocp.training.preservation_policies.LatestN(2)
-        self._folder = folder.resolve()  # Orbax refuses relative paths
-        self._checkpointer = ocp.training.Checkpointer(self._folder, preservation_policy=policy)
-
-    def __enter__(self) -> Checkpoints:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._checkpointer.close()
-
-    def latest_step(self) -> int | None:
-        """Step of the newest complete checkpoint, None if there is none."""
-        latest = self._checkpointer.latest
-        return None if latest is None else latest.step
-
-    def save(self, step: int, tree: Any) -> None:
-        """Write a tree of arrays; complete when this returns."""
-        self._checkpointer.save(step, tree, force=True)
-
-    def restore(self, like: Any) -> Any:
-        """Newest checkpoint in the structure, shapes and dtypes of `like`.
-
-        Raises:
-            InputError: there is no checkpoint, or it holds something else. Dtypes are compared on what was
-                stored, because Orbax casts silently.
-        """
-        step = self.latest_step()
-        if step is None:
-            raise InputError(
-                f"{self._folder} holds no checkpoint: the training stopped before its first epoch"
-            )
-        stored = self._checkpointer.metadata(step).metadata
-        found, wanted = _signature(stored), _signature(like)
-        if found != wanted:
-            odd = sorted(set(found.items()) ^ set(wanted.items()))[0][0]
-            raise InputError(
-                f"{self._folder}, step {step}, does not hold this model: {odd} is {found.get(odd, 'missing')}, "
-                f"expected {wanted.get(odd, 'nothing')}; was it written with another configuration?"
-            )
-        restored = self._checkpointer.load(step, jax.tree.map(_abstract, like))
-        return jax.tree.map(lambda x, y: y if isinstance(x, np.ndarray) else jnp.asarray(y), like, restored)
+def write_tree(folder: Path, tree: Any) -> None:
+    """Write a tree of arrays into a folder that is not there; written when this returns. Every process must call it."""
+    ocp.save(folder.resolve(), tree)  # Orbax refuses relative paths
 
 
-def _signature(tree: Any) -> dict[str, str]:
-    """Path of every leaf, whatever the containers, to its dtype and shape."""
+def read_tree(folder: Path, like: Any, *, beside: str | None = None) -> Any:
+    """Read a tree back in the structure, shapes and dtypes of another.
 
-    def name(path: tuple[Any, ...]) -> str:
-        return "/".join(
-            str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", key)))) for key in path
+    Args:
+        folder: that `write_tree` made.
+        like: arrays, or what has their shape and dtype.
+        beside: where in the tree, such as "state/opt_state", the folder may hold more than `like`.
+
+    Raises:
+        InputError: it holds something else. Dtypes are compared on what was stored, because Orbax casts silently.
+    """
+    place = folder.resolve()
+    try:
+        stored = ocp.metadata(place).metadata
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder} is no checkpoint, or a damaged one ({_first_line(error)})") from error
+    found, wanted = _by_name(stored, _kind), _by_name(like, _kind)
+    odd = [name for name in sorted({**found, **wanted}) if found.get(name) != wanted.get(name)]
+    odd = [
+        name for name in odd if name in wanted or beside is None or not f"{name}/".startswith(f"{beside}/")
+    ]
+    if odd:
+        name = odd[0]
+        raise InputError(
+            f"{folder} does not hold this model: {name} is {found.get(name, 'missing')}, expected "
+            f"{wanted.get(name, 'nothing')}; was it written with another configuration?"
         )
+    # Read as it lies there, whatever the containers were, as plain arrays of this process.
+    leaves = _by_name(ocp.load(place, jax.tree.map(_abstract, stored)), np.asarray)
 
-    leaves = jax.tree.leaves_with_path(tree)
-    return {name(path): f"{np.dtype(leaf.dtype).name}{tuple(leaf.shape)}" for path, leaf in leaves}
+    def taken(path: tuple[Any, ...], x: Any) -> Any:
+        leaf = leaves[_name(path)]
+        return leaf if isinstance(x, np.ndarray) else jnp.asarray(leaf)
+
+    return jax.tree.map_with_path(taken, like)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return "/".join(str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", key)))) for key in path)
+
+
+def _by_name(tree: Any, of_leaf: Callable[[Any], Any]) -> dict[str, Any]:
+    """Path of every leaf, whatever the containers, to what is asked of it."""
+    return {_name(path): of_leaf(leaf) for path, leaf in jax.tree.leaves_with_path(tree)}
+
+
+def _kind(leaf: Any) -> str:
+    return f"{np.dtype(leaf.dtype).name}{tuple(leaf.shape)}"
 
 
 def _abstract(x: Any) -> np.ndarray:
-    """What to restore: plain arrays of this process, however many devices wrote or will use them."""
     return np.empty(x.shape, x.dtype)

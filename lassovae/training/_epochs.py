@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +18,7 @@ from lassovae._config import Config
 from lassovae._errors import TrainingError
 from lassovae.data import Prepared, windows
 from lassovae.training._batches import batches, epoch_steps, steps_an_epoch
+from lassovae.training._keeper import Keeper
 from lassovae.training._mesh import replicated
 from lassovae.training._objective import Measures
 from lassovae.training._progress import StepProgress
@@ -35,7 +34,6 @@ class Record:
         names: of the runs.
         prepared: their frames.
         history: rows so far; more are appended.
-        log: metrics.jsonl, None to keep no file.
         show_progress: a bar on a terminal.
     """
 
@@ -43,7 +41,6 @@ class Record:
     names: Sequence[str]
     prepared: Prepared
     history: list[dict[str, Any]]
-    log: Path | None
     show_progress: bool
 
     @cached_property
@@ -115,7 +112,7 @@ def train(
     state: TrainState,
     mesh: Mesh,
     record: Record,
-    save: Callable[[TrainState], None],
+    keeper: Keeper,
 ) -> TrainState:
     """Run the epochs that are left.
 
@@ -128,10 +125,11 @@ def train(
         state: copied to every device of the mesh.
         mesh: from `make_mesh`.
         record: takes the numbers of every step.
-        save: called with the state after every epoch but the last.
+        keeper: writes numbers and checkpoints down, and knows when to stop.
 
     Raises:
         TrainingError: a loss or weights that are not finite.
+        TrainingStopped: a signal came; the steps done are saved.
     """
     step_fn = make_step(config, mesh)
     numbers = replicated(mesh, schedule(config, record.num_steps))
@@ -139,11 +137,11 @@ def train(
     places, per_epoch = record.places, record.steps_an_epoch
     count = int(state.step)
     waiting: list[Done] = []
-    with ExitStack() as stack:
-        title = config.mode if config.skip else f"{config.mode}, no skip"
-        progress = StepProgress(title, record.num_steps, count, record.show_progress)
-        stack.enter_context(progress)
-        log = None if record.log is None else stack.enter_context(open(record.log, "a", encoding="utf-8"))
+    title = config.mode if config.skip else f"{config.mode}, no skip"
+    with (
+        StepProgress(title, record.num_steps, count, record.show_progress) as progress,
+        keeper.writing(count),
+    ):
 
         def finish(allowed: int) -> None:
             """Write down the oldest steps, until no more than `allowed` are waiting."""
@@ -153,9 +151,7 @@ def train(
                 _check(record, done, measures, bool(finite))
                 row = _row(record, done, measures, float(lam))
                 record.history.append(row)
-                if log is not None:
-                    log.write(json.dumps(row) + "\n")
-                    log.flush()
+                keeper.wrote(row)
                 waiting.pop(0)
                 progress.advance(measures, done.step, done.step % per_epoch == 0)
 
@@ -173,8 +169,15 @@ def train(
                 count += 1
                 finite = _all_finite((state.params, state.batch_stats))
                 waiting.append(Done(count, shown, measures, lam, finite))
-                finish(1)
+                if keeper.wants(count) and count % per_epoch:
+                    finish(0)
+                    keeper.save(state, count, None)
+                else:
+                    finish(1)
             finish(0)
-            if epoch + 1 < config.epochs:
-                save(state)
+            keeper.save(state, count, _mean_loss(record.history[-per_epoch:]))
     return state
+
+
+def _mean_loss(rows: Sequence[dict[str, Any]]) -> float:
+    return float(np.mean([row["loss"] for row in rows]))

@@ -1,8 +1,11 @@
-"""The run folder of one training: who owns it, what it was made with, and its files written whole or not at all."""
+"""What the files of a run folder say: its settings, what it was made with, and the numbers of its steps."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
+import os
 import platform
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -14,14 +17,30 @@ import jax
 
 from lassovae._config import Config
 from lassovae._errors import InputError
-from lassovae._files import make_folder as make_folder
+from lassovae._files import LEFTOVER
 from lassovae._files import write_text as write_text
+from lassovae._lock import OURS
+from lassovae._sealed import check_seal, read_sealed
+from lassovae._sealed import read_json as read_json
 from lassovae._sharing import first_difference
-from lassovae.data import Study, content_hash
+from lassovae.data import Study
+from lassovae.training._saved import Saved
 
-FORMAT_VERSION = 2  # 1 until Adam kept its moments as one vector
+logger = logging.getLogger("lassovae")
+
+FORMAT_VERSION = 3  # 1 until Adam kept its moments as one vector, 2 until checkpoints had manifests
+READABLE = (1, 2, 3)  # by `load`; a training goes on in the format of its code alone
+SEALED = 3  # the first whose config.json has a checksum
+BEFORE_CONFIG = ("provenance.json", "preprocessing.npz")  # written before config.json
 ANALYSIS_ONLY = ("condition_lam", "prune")  # settings that no training sees
 LIBRARIES = ("lassovae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "tifffile")
+SAME_BITS = (
+    "python",
+    "system",
+    "versions",
+    "device",
+    "xla_flags",
+)  # of which the last bits of a training depend
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -29,25 +48,11 @@ def write_json(path: Path, values: Any) -> None:
     write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        InputError: the file is missing or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing: {path.parent} is not a run folder of lassovae") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}): restore it or train again") from error
-
-
 def read_settings(path: Path) -> dict[str, Any]:
-    """Parse config.json and see that it has what `settings` writes.
+    """Parse config.json and see that it has what `settings` writes, and that nobody changed it.
 
     Raises:
-        InputError: it is missing, not JSON, or not the settings of a run.
+        InputError: it is missing, not JSON, not the settings of a run, of a newer format, or not as it was written.
     """
     found = read_json(path)
     kinds = {"format_version": int, "config": dict, "frame_shape": list, "runs": list}
@@ -56,6 +61,12 @@ def read_settings(path: Path) -> dict[str, Any]:
     ]
     if wrong:
         raise InputError(f"{path} lacks {', '.join(wrong)}: it is not the config.json of a lassovae run")
+    if found["format_version"] not in READABLE:
+        raise InputError(
+            f"{path} has format_version {found['format_version']}; this version of lassovae reads "
+            f"{', '.join(map(str, READABLE))}: use the version named in provenance.json"
+        )
+    check_seal(path, found, needed=found["format_version"] >= SEALED)
     return dict(found)
 
 
@@ -70,18 +81,23 @@ def settings(study: Study, config: Config, frame_shape: tuple[int, int]) -> dict
 
 
 def provenance(
-    study: Study, config: Config, devices: Sequence[jax.Device], steps: Sequence[Sequence[str]] = ()
+    study: Study,
+    config: Config,
+    devices: Sequence[jax.Device],
+    inputs: list[dict[str, str]],
+    steps: Sequence[Sequence[str]] = (),
 ) -> dict[str, Any]:
-    """Content of provenance.json: versions, the devices used, seed, a hash of every recording's pixels, and what the
-    preprocessing did to each run."""
+    """Content of provenance.json: versions, the devices used, seed, a hash of every recording's pixels (`inputs`), and
+    what the preprocessing did to each run."""
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": {name: version(name) for name in LIBRARIES},
         "device": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "seed": config.seed,
-        "inputs": [{"run": run.name, "sha256": content_hash(run.recording)} for run in study],
+        "inputs": inputs,
         "preprocessing": {run.name: list(said) for run, said in zip(study, steps, strict=False)},
     }
 
@@ -90,6 +106,13 @@ def _trained(values: dict[str, Any]) -> dict[str, Any]:
     """Settings with every field of this version, less those that only the analysis reads: they may change."""
     config = Config.from_dict(values["config"]).to_dict()
     return values | {"config": {k: v for k, v in config.items() if k not in ANALYSIS_ONLY}}
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder without a config.json holds nothing but what a run writes before that, or left half written."""
+    names = {place.name for place in folder.iterdir()}
+    before = {*OURS, *BEFORE_CONFIG} if OURS[0] in names else set(OURS)
+    return all(name in before or LEFTOVER.fullmatch(name) for name in names)
 
 
 def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
@@ -105,7 +128,7 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
     """
     config_file = folder / "config.json"
     if not config_file.exists():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and not (folder.is_dir() and _is_ours(folder)):
             raise InputError(f"{folder} exists and is not an empty folder: choose another output folder")
         return
     if not resume:
@@ -113,6 +136,12 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
             f"{folder} already holds a run: choose another output folder, or go on with it (resume=True, --resume)"
         )
     found = read_settings(config_file)
+    if found["format_version"] != wanted["format_version"]:
+        raise InputError(
+            f"{folder} cannot be resumed: its format_version is {found['format_version']}, now "
+            f"{wanted['format_version']}; finish it with the version of lassovae named in its provenance.json, or "
+            "train again in another folder"
+        )
     there = _trained({key: found[key] for key in wanted})
     if there != _trained(wanted):
         name, now, then = first_difference(_trained(wanted), there)
@@ -122,29 +151,72 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
         )
 
 
-def check_inputs(folder: Path, now: dict[str, Any]) -> None:
+def check_inputs(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
     """Refuse to resume on recordings whose pixels differ from those the training began with.
 
+    Returns:
+        What the training began with.
+
     Raises:
-        InputError: naming the first run that changed.
+        InputError: naming the first run that changed; or provenance.json is damaged.
     """
-    before = read_json(folder / "provenance.json")
+    before = read_sealed(folder / "provenance.json")
     for old, new in zip(before["inputs"], now["inputs"], strict=True):
         if old != new:
             raise InputError(f"{folder} cannot be resumed: the pixels of run {new['run']} have changed")
+    return before
 
 
-def read_metrics(path: Path, up_to_step: int) -> list[dict[str, Any]]:
+def went_on(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Content of provenance.json when a training goes on: what it began with, and where it goes on if that differs.
+
+    Another version of a library or another device may round otherwise: said, and written down.
+    """
+    here = {name: now[name] for name in SAME_BITS}
+    last = (before.get("resumed") or [before])[-1]
+    known = {name: last.get(name) for name in SAME_BITS}
+    if here == known:
+        return before
+    name, then, today = first_difference(known, here)
+    logger.warning(
+        "%s goes on with another %s (%s, before %s): the last bits may differ from a training that was never stopped.",
+        *(folder, name, today, then),
+    )
+    return before | {"resumed": [*before.get("resumed", []), {"written": now["written"], **here}]}
+
+
+def metrics_checksum(rows: Iterable[dict[str, Any]]) -> str:
+    """SHA-256 of the lines of metrics.jsonl that these rows make."""
+    return hashlib.sha256(metrics_text(rows).encode()).hexdigest()
+
+
+def read_metrics(path: Path, saved: Saved) -> list[dict[str, Any]]:
+    """Lines of metrics.jsonl up to the step of a checkpoint.
+
+    Raises:
+        InputError: they are not those that were written.
+    """
+    rows = read_rows(path, saved.step)
+    if metrics_checksum(rows) != saved.metrics:
+        raise InputError(
+            f"{path} is damaged: its lines up to step {saved.step} do not match the checksum of checkpoint "
+            f"{saved.name}; restore it or train again"
+        )
+    return rows
+
+
+def read_rows(path: Path, up_to_step: int) -> list[dict[str, Any]]:
     """Lines of metrics.jsonl up to a step; a line cut short by a kill is left out."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_bytes().splitlines()[:up_to_step]:
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 break  # the line being written when the process died: later lines cannot exist
-            if row["step"] <= up_to_step:
-                rows.append(row)
+            if not isinstance(row, dict):
+                break
+            rows.append(row)
     return rows
 
 

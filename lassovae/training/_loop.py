@@ -1,4 +1,4 @@
-"""fit and load: from a study to a model, and back from a run folder."""
+"""fit: from a study to a model."""
 
 from __future__ import annotations
 
@@ -7,92 +7,26 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
-import numpy as np
+import jax
+from jax.sharding import Mesh
 
 from lassovae._config import Config
 from lassovae._errors import InputError
 from lassovae._memory import plan_memory
-from lassovae._model import Model, encode_run
-from lassovae._sharing import check_same, wait_for_all
-from lassovae.autoencoder import BLOCK, Positions, Weights
+from lassovae._model import Model
+from lassovae._sharing import check_same
+from lassovae._stopping import StopRequest
 from lassovae.data import Prepared, Study, frame_shape_after, num_windows, prepare
-from lassovae.training._batches import steps_an_epoch
-from lassovae.training._checkpoint import Checkpoints
 from lassovae.training._epochs import Record, train
-from lassovae.training._folder import (
-    FORMAT_VERSION,
-    check_inputs,
-    claim,
-    make_folder,
-    metrics_text,
-    provenance,
-    read_metrics,
-    read_settings,
-    settings,
-    write_json,
-    write_text,
-)
-from lassovae.training._measured import read_measured, write_measured
-from lassovae.training._mesh import is_first, local, make_mesh, replicated
+from lassovae.training._folder import provenance, settings
+from lassovae.training._keeper import Keeper
+from lassovae.training._mesh import is_first, make_mesh, replicated
+from lassovae.training._run import RunFolder, open_run
+from lassovae.training._saved import BEST, FINAL
 from lassovae.training._step import TrainState, initial_state
+from lassovae.training._trees import model_of, tree_of, unknown_positions
 
 logger = logging.getLogger("lassovae")
-RARELY = 0.05  # fraction of steps without a coefficient that goes unmentioned
-
-
-def _unknown_positions(config: Config, frame_shape: tuple[int, int]) -> Positions:
-    """Before the last checkpoint: every position as likely as the others."""
-    if config.encoder != "convolutional":
-        return ()
-    height, width = frame_shape
-    side = [2, 4, BLOCK]
-    return tuple(jnp.full((height // s, width // s, config.channels, 4), 0.25) for s in side)
-
-
-def _tree(
-    state: TrainState, mean_frame: np.ndarray, scale: float, offset: float, positions: Positions
-) -> Any:
-    """What one checkpoint holds."""
-    return {
-        "state": state,
-        "mean_frame": np.asarray(mean_frame, np.float32),
-        "scale": np.asarray(scale, np.float64),
-        "offset": np.asarray(offset, np.float64),
-        "positions": positions,
-    }
-
-
-def training_notes(history: tuple[dict[str, Any], ...], mode: str) -> tuple[str, ...]:
-    """What the user must know of steps in which a lasso failed or the VAR had no coefficient."""
-    failed = sum(row["failed"] > 0 for row in history)
-    if failed:
-        text = "training steps a lasso was not solved to the end (see gap and failed in metrics.jsonl): raise lam"
-        return (f"In {failed} of {len(history)} {text}.", *_dead_var_notes(history, mode))
-    return _dead_var_notes(history, mode)
-
-
-def _dead_var_notes(history: tuple[dict[str, Any], ...], mode: str) -> tuple[str, ...]:
-    dead = sum(row["nonzeros"] == 0 for row in history)
-    # a step or two before the encoder has settled is what the guard is for, and nothing to worry about
-    if not dead or (dead <= RARELY * len(history) and history[-1]["nonzeros"] > 0):
-        return ()
-    guard = "" if mode == "sequential" else " Where it happened the guard lowered lam for a while."
-    remedy = "lower lam, start it gently (lam_warmup=0.3), or scale the recordings by a percentile"
-    return (
-        f"The VAR had no coefficient in {dead} of {len(history)} training steps; there nothing taught the encoder"
-        f" what can be forecast.{guard} If it is often: {remedy}.",
-    )
-
-
-def _final_positions(model: Model, prepared: Prepared) -> Positions:
-    """Average pooling positions over all frames of all runs."""
-    frames = sum(len(run) for run in prepared.frames)
-    total: Positions = ()
-    for run in prepared.frames:
-        share = tuple(p * (len(run) / frames) for p in encode_run(model, run)[1])
-        total = tuple(a + b for a, b in zip(total, share, strict=True)) if total else share
-    return total
 
 
 def fit(
@@ -112,9 +46,9 @@ def fit(
         study: none of its runs shorter than config.window; of several conditions, each of at least two runs.
         config: every setting.
         run_dir: folder to keep the run in: config.json, provenance.json, metrics.jsonl, checkpoints/ after
-            every epoch. None keeps nothing on disk.
-        resume: go on from the newest checkpoint of run_dir, if there is one. The configuration and the pixels
-            of the recordings must be the same.
+            every epoch and every ten minutes (docs/durability.md). None keeps nothing on disk.
+        resume: go on from the newest checkpoint of run_dir, if there is one, to the same bits as if the training had
+            never been stopped. The configuration and the pixels of the recordings must be the same.
         show_progress: a bar on a terminal; elsewhere the log gets a line an epoch either way.
         devices: how many devices share the windows of a step; None takes as many of those that JAX has as divide
             config.windows_per_step. Under several processes (`start_processes`) all their devices, and run_dir
@@ -129,7 +63,9 @@ def fit(
 
     Raises:
         InputError: the study or the folder will not do; found before anything is computed or written.
-        TrainingError: a loss that is not finite, naming step, run and window. The newest checkpoint stays.
+        TrainingError: a loss that is not finite, naming step, run and window; or run_dir went away or cannot be
+            written to any more. The newest checkpoint stays.
+        TrainingStopped: SIGINT or SIGTERM; the step under way is finished and saved first.
 
     References:
         arXiv 2603.02899, sections 2.1 and 3.1.
@@ -149,131 +85,57 @@ def fit(
             f"windows_per_step={config.windows_per_step}, but the study has {available} windows of {config.window} "
             f"frames: use at most {available}"
         )
-    if folder is not None:
-        claim(folder, wanted, resume)
-        wait_for_all("run folder claimed")
-    if prepared is None:
-        memory = plan_memory(study, config, max_memory_gb)
-        if is_first():
-            logger.info("%s", memory.sentence())
-        prepared = prepare(study, config.preprocess, hold=memory.holds_frames)
-
-    state = initial_state(config, frame_shape)
-    positions = _unknown_positions(config, frame_shape)
-    history: list[dict[str, Any]] = []
     with ExitStack() as stack:
-        checkpoints = None
-        if folder is not None:
-            made_with = provenance(study, config, list(mesh.devices.flat), prepared.steps)
-            if (folder / "config.json").exists():
-                check_inputs(folder, made_with)
-            wait_for_all("run folder read")
-            if is_first() and (folder / "config.json").exists():
-                write_json(folder / "config.json", wanted)  # what only the analysis reads may have changed
-            if is_first() and not (folder / "config.json").exists():
-                # config.json last: a folder that has it has its provenance
-                make_folder(folder)
-                write_json(folder / "provenance.json", made_with)
-                write_measured(folder, prepared)
-                write_json(folder / "config.json", wanted)
-            wait_for_all("run folder made")
-            checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints"))
-            if checkpoints.latest_step() is not None:
-                like = _tree(state, prepared.mean_frame, prepared.scale, prepared.offset, positions)
-                state = checkpoints.restore(like)["state"]
-                history = read_metrics(folder / "metrics.jsonl", int(state.step))
+        run = None if folder is None else stack.enter_context(open_run(folder, study, wanted, resume))
+        stop = stack.enter_context(StopRequest(alone=jax.process_count() == 1))
+        if prepared is None:
+            memory = plan_memory(study, config, max_memory_gb)
             if is_first():
-                write_text(folder / "metrics.jsonl", metrics_text(history))
-
-        def save(state: TrainState, positions: Positions) -> None:
-            if checkpoints is not None:
-                where = replicated(mesh, positions)
-                tree = _tree(state, prepared.mean_frame, prepared.scale, prepared.offset, where)
-                checkpoints.save(int(state.step), tree)
-
-        def save_epoch(state: TrainState) -> None:
-            save(state, positions)  # the last checkpoint has the average positions
-
-        def finish(state: TrainState) -> Model:
-            model = Model(
-                config=config,
-                weights=local(Weights(state.params, state.batch_stats)),
-                mean_frame=prepared.mean_frame,
-                scale=prepared.scale,
-                offset=prepared.offset,
-                positions=(),
-                history=tuple(history),
-                lam_factor=float(state.lam_factor),
-                notes=training_notes(tuple(history), config.mode),
-                reference=prepared.reference,
-                bad_pixels=prepared.bad_pixels,
-            )
-            positions = () if config.encoder == "block_mean" else _final_positions(model, prepared)
-            if checkpoints is None or checkpoints.latest_step() != int(state.step):
-                save(state, positions)  # resuming a finished training finds it there
-            for note in model.notes if is_first() else ():
-                logger.warning("%s", note)
-            return Model(**{**vars(model), "positions": positions})
-
+                logger.info("%s", memory.sentence())
+            prepared = prepare(study, config.preprocess, hold=memory.holds_frames)
+        state, unknown = initial_state(config, frame_shape), unknown_positions(config, frame_shape)
+        history: list[dict[str, Any]] = []
+        if run is not None:
+            inputs = run.inputs.pixels()
+            made_with = provenance(study, config, list(mesh.devices.flat), inputs, prepared.steps)
+            like = tree_of(state, prepared, unknown)
+            with stop.saving():
+                found, history = run.begin(wanted, made_with, prepared, like)
+            state = state if found is None else found["state"]
         if config.encoder != "block_mean":
-            log = None if folder is None or not is_first() else folder / "metrics.jsonl"
-            names = [run.name for run in study.runs]
-            record = Record(config, names, prepared, history, log, show_progress and is_first())
-            state = train(config, prepared, replicated(mesh, state), mesh, record, save_epoch)
-        return finish(state)
-
-
-def load(run_dir: str | Path) -> Model:
-    """Read back the model of a run folder.
-
-    Args:
-        run_dir: written by `fit`.
-
-    Returns:
-        Model, from the newest checkpoint.
-
-    Raises:
-        InputError: not a run folder, a newer format, an unfinished training, or a checkpoint that does not fit.
-    """
-    folder = Path(run_dir)
-    found = read_settings(folder / "config.json")
-    if found["format_version"] != FORMAT_VERSION:
-        raise InputError(
-            f"{folder / 'config.json'} has format_version {found['format_version']}; this version of "
-            f"lassovae reads {FORMAT_VERSION}: load it with the version named in provenance.json"
-        )
-    config = Config.from_dict(found["config"])
-    height, width = found["frame_shape"]
-    state = initial_state(config, (height, width))
-    like = _tree(state, np.zeros((height, width)), 1.0, 0.0, _unknown_positions(config, (height, width)))
-    if not (folder / "checkpoints").is_dir():
-        raise InputError(
-            f"{folder} holds no checkpoint: the training stopped before its first epoch, or it was moved"
-        )
-    with Checkpoints(folder / "checkpoints") as checkpoints:
-        tree = checkpoints.restore(like)
-    state = tree["state"]
-    if config.encoder != "block_mean":
-        lengths = [run["frames"] // config.preprocess.bin_frames for run in found["runs"]]
-        per_epoch = steps_an_epoch(num_windows(lengths, config.window), config.windows_per_step)
-        num_steps = config.epochs * per_epoch
-        if int(state.step) < num_steps:
-            raise InputError(
-                f"{folder} holds an unfinished training (step {int(state.step)} of {num_steps}): "
-                "finish it by the call that began it, with resume=True (lassovae fit ... --resume)"
+            record = Record(config, study.names, prepared, history, show_progress and is_first())
+            keeper = Keeper(
+                run, stop, lambda state: tree_of(state, prepared, replicated(mesh, unknown)), history
             )
-    history = tuple(read_metrics(folder / "metrics.jsonl", int(state.step)))
-    reference, bad_pixels = read_measured(folder)
-    return Model(
-        config=config,
-        weights=Weights(state.params, state.batch_stats),
-        mean_frame=np.asarray(tree["mean_frame"]),
-        scale=float(tree["scale"]),
-        offset=float(tree["offset"]),
-        positions=tree["positions"],
-        history=history,
-        lam_factor=float(state.lam_factor),
-        notes=training_notes(history, config.mode),
-        reference=reference,
-        bad_pixels=bad_pixels,
-    )
+            state = train(config, prepared, replicated(mesh, state), mesh, record, keeper)
+        return _finished(state, config, prepared, history, mesh, run, stop)
+
+
+def _finished(
+    state: TrainState,
+    config: Config,
+    prepared: Prepared,
+    history: list[dict[str, Any]],
+    mesh: Mesh,
+    run: RunFolder | None,
+    stop: StopRequest,
+) -> Model:
+    """The model of a training that has come to its end; kept in its folder, and beside it that of its best epoch."""
+    model = model_of(state, config, prepared, history)
+    if run is not None:
+        stop.place = "after its last step: go on with resume=True (the same command with --resume)"
+        best = run.best()
+        if best is not None and best.step != int(state.step) and not run.has(BEST):
+            unknown = unknown_positions(config, model.frame_shape)
+            before = run.restored(best, tree_of(state, prepared, unknown))["state"]
+            positions = model_of(before, config, prepared, history).positions
+            tree = tree_of(replicated(mesh, before), prepared, replicated(mesh, positions))
+            with stop.saving():
+                run.save(BEST, best.step, tree, history, best.loss)
+        if not run.has(FINAL):  # resuming a finished training finds it there
+            tree = tree_of(state, prepared, replicated(mesh, model.positions))
+            with stop.saving():
+                run.save(FINAL, int(state.step), tree, history, None)
+    for note in model.notes if is_first() else ():
+        logger.warning("%s", note)
+    return model

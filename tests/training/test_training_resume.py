@@ -18,6 +18,7 @@ from training_studies import (
 )
 
 from lassovae._errors import InputError, TrainingError
+from lassovae._sealed import write_sealed
 from lassovae.training import _epochs, fit, load
 from lassovae.training._step import make_step
 
@@ -58,7 +59,7 @@ def test_settings_that_only_the_analysis_reads_may_change(study, finished, tmp_p
     old = json.loads((folder / "config.json").read_text())
     del old["config"]["prune"]
     old["config"]["condition_lam"] = 0.0003
-    (folder / "config.json").write_text(json.dumps(old))
+    write_sealed(folder / "config.json", old)
     monkeypatch.setattr(_epochs, "make_step", no_step)
     changed = CONFIG.replace(prune=1.0)
     model = fit(study, changed, run_dir=folder, resume=True, show_progress=False)
@@ -135,7 +136,7 @@ def test_resume_in_a_folder_of_a_version_with_more_settings_is_refused(study, fi
     shutil.copytree(finished[1], tmp_path / "run")
     found = json.loads((tmp_path / "run" / "config.json").read_text())
     found["config"]["setting_of_the_future"] = 1
-    (tmp_path / "run" / "config.json").write_text(json.dumps(found))
+    write_sealed(tmp_path / "run" / "config.json", found)
     with pytest.raises(InputError, match="setting_of_the_future"):
         fit(study, CONFIG, run_dir=tmp_path / "run", resume=True)
 
@@ -230,16 +231,18 @@ def broken(folder, what):
         config.write_text("[]")
     elif what == "newer format":
         config.write_text(json.dumps(found | {"format_version": 99}))
+    elif what == "by hand":
+        config.write_text(config.read_text().replace('"lam": 0.01', '"lam": 0.02'))
     elif what == "no settings":
         config.write_text(json.dumps({"format_version": 2}))
     elif what == "unknown setting":
-        config.write_text(json.dumps(found | {"config": found["config"] | {"colour": "red"}}))
+        write_sealed(config, found | {"config": found["config"] | {"colour": "red"}})
     elif what == "another encoder":
-        config.write_text(json.dumps(found | {"config": found["config"] | {"encoder": "block_mean"}}))
+        write_sealed(config, found | {"config": found["config"] | {"encoder": "block_mean"}})
     elif what == "no checkpoints":
         shutil.rmtree(folder / "checkpoints")
     elif what == "more epochs":
-        config.write_text(json.dumps(found | {"config": found["config"] | {"epochs": 9}}))
+        write_sealed(config, found | {"config": found["config"] | {"epochs": 9}})
 
 
 @pytest.mark.parametrize(
@@ -253,11 +256,12 @@ def broken(folder, what):
             "a list",
             r"config\.json",
         ),
-        ("newer format", r"format_version 99; this version of lassovae reads 2"),
+        ("newer format", r"format_version 99; this version of lassovae reads 1, 2, 3"),
         pytest.param(
             "no settings",
             r"config\.json",
         ),
+        ("by hand", r"config\.json is damaged, or was changed by hand: it does not match its checksum"),
         ("unknown setting", r"unknown settings colour"),
         ("another encoder", r"does not hold this model: .* was it written with another configuration"),
         pytest.param(

@@ -1,0 +1,233 @@
+"""The folder of one training while it is written: claimed, locked, begun or gone on with, and saved to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from lassovae._errors import InputError, TrainingError
+from lassovae._files import make_folder, on_disk, remove
+from lassovae._lock import Lock, owned
+from lassovae._sealed import write_sealed
+from lassovae._sharing import wait_for_all
+from lassovae.data import Prepared, Study
+from lassovae.training._checkpoint import read_tree, write_tree
+from lassovae.training._folder import (
+    BEFORE_CONFIG,
+    check_inputs,
+    claim,
+    metrics_checksum,
+    metrics_text,
+    read_metrics,
+    went_on,
+    write_text,
+)
+from lassovae.training._inputs import Inputs
+from lassovae.training._measured import FILE as MEASURED
+from lassovae.training._measured import write_measured
+from lassovae.training._mesh import is_first
+from lassovae.training._saved import (
+    FINAL,
+    Saved,
+    best_of,
+    check_files,
+    file_checksum,
+    files_of,
+    manifest_of,
+    names_by_step,
+    outdated,
+    read_saved,
+    remove_incomplete,
+    remove_saved,
+)
+
+logger = logging.getLogger("lassovae")
+KEPT = 2  # the newest checkpoints: if one is damaged there is the one before
+
+
+class RunFolder:
+    """What a training writes to; see `open_run`.
+
+    Attributes:
+        folder: of the run.
+        metrics: its metrics.jsonl.
+        inputs: the recordings.
+    """
+
+    def __init__(self, folder: Path, lock: Lock | None, inputs: Inputs):
+        self.folder, self.metrics = folder, folder / "metrics.jsonl"
+        self._checkpoints, self._lock, self.inputs = folder / "checkpoints", lock, inputs
+
+    def begin(
+        self, wanted: dict[str, Any], made_with: dict[str, Any], prepared: Prepared, like: Any
+    ) -> tuple[Any, list[dict[str, Any]]]:
+        """Write what the run is made with, or see that it is what is there; every process must call it.
+
+        Args:
+            wanted: `settings` of the training.
+            made_with: its `provenance`.
+            prepared: its frames.
+            like: what a checkpoint holds.
+
+        Returns:
+            The newest good checkpoint, None if there is none yet; and the rows of metrics up to its step.
+
+        Raises:
+            InputError: the recordings changed, or nothing that is there is good.
+        """
+        there = (self.folder / "config.json").exists()
+        if there:
+            made_with = went_on(self.folder, check_inputs(self.folder, made_with), made_with)
+        wait_for_all("run folder read")
+        if is_first():
+            # config.json last: a folder that has it has the rest
+            write_sealed(self.folder / "provenance.json", made_with)
+            if not there:
+                write_measured(self.folder, prepared)
+            write_sealed(self.folder / "config.json", wanted)  # what only the analysis reads may have changed
+            remove_incomplete(self._checkpoints)
+            make_folder(self._checkpoints)
+        wait_for_all("run folder made")
+        tree, history = self._newest(like)
+        wait_for_all("checkpoint read")
+        if is_first():
+            write_text(self.metrics, metrics_text(history))
+        return tree, history
+
+    def _newest(self, like: Any) -> tuple[Any, list[dict[str, Any]]]:
+        names = names_by_step(self._checkpoints)
+        if manifest_of(self._checkpoints, FINAL).exists():
+            names = [FINAL, *names]
+        first_error: InputError | None = None
+        for name in names:
+            try:
+                saved = read_saved(self._checkpoints, name)
+                tree, history = self.restored(saved, like), read_metrics(self.metrics, saved)
+            except InputError as error:
+                logger.warning("%s. Looking for an earlier checkpoint.", error)
+                first_error = first_error or error
+                continue
+            if first_error is not None:
+                logger.warning("Going on from the checkpoint of step %d instead.", saved.step)
+            return tree, history
+        if first_error is not None:
+            raise first_error
+        return None, []
+
+    def restored(self, saved: Saved, like: Any) -> Any:
+        """The tree of a checkpoint whose files are all as they were written.
+
+        Raises:
+            InputError: they are not.
+        """
+        check_files(self.folder, saved)
+        return read_tree(self._checkpoints / saved.name, like)
+
+    def best(self) -> Saved | None:
+        """The checkpoint of the best epoch; None if no epoch was saved."""
+        name = best_of(self._checkpoints)
+        return None if name is None else read_saved(self._checkpoints, name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a complete checkpoint of that name."""
+        return manifest_of(self._checkpoints, name).exists()
+
+    def save(
+        self, name: str, step: int, tree: Any, history: Sequence[dict[str, Any]], loss: float | None
+    ) -> None:
+        """Write a checkpoint, complete when this returns; every process must call it.
+
+        Args:
+            name: of the checkpoint: its step, FINAL or BEST.
+            step: steps done.
+            tree: what it holds.
+            history: rows of metrics, those up to `step` and maybe more.
+            loss: mean over the epoch that it ends, None within one.
+
+        Raises:
+            InputError: a recording changed since the training began: the frames it saw are not those it is said to
+                have seen.
+            TrainingError: the folder is gone or the disk is full; what was saved before is still there.
+        """
+        self.inputs.check()
+        if self._lock is not None and not self._lock.is_kept():
+            raise TrainingError(
+                f"{self.folder} was removed, moved or replaced during the training, which stops at step {step}: "
+                "nothing more can be kept there; train again, or bring the folder back and go on with it (--resume)"
+            )
+        try:
+            self._write(name, step, tree, history, loss)
+        except (OSError, ValueError, RuntimeError) as error:  # Orbax has its own for a full disk
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+            raise TrainingError(
+                f"{self._checkpoints / name}: the checkpoint of step {step} cannot be written ({reason}): make room, "
+                "or see who may write there, and go on from the last one (resume=True, --resume)"
+            ) from error
+
+    def _write(
+        self, name: str, step: int, tree: Any, history: Sequence[dict[str, Any]], loss: float | None
+    ) -> None:
+        place = self._checkpoints / name
+        if is_first():
+            remove_saved(self._checkpoints, name)  # a damaged one
+        wait_for_all("checkpoint begun")
+        write_tree(place, tree)
+        wait_for_all("checkpoint written")
+        if not is_first():
+            return
+        on_disk(place)
+        on_disk(self.metrics)
+        measured = self.folder / MEASURED
+        saved = Saved(
+            name=name,
+            step=step,
+            loss=loss,
+            files={p.relative_to(self._checkpoints).as_posix(): file_checksum(p) for p in files_of(place)},
+            beside={MEASURED: file_checksum(measured)} if measured.exists() else {},
+            metrics=metrics_checksum(history[:step]),
+        )
+        write_sealed(manifest_of(self._checkpoints, name), saved._asdict())
+        for old in outdated(self._checkpoints, KEPT):
+            remove_saved(self._checkpoints, old)
+
+
+@contextmanager
+def open_run(folder: Path, study: Study, wanted: dict[str, Any], resume: bool) -> Iterator[RunFolder]:
+    """Claim and lock the folder of a training; the first of several processes holds the lock.
+
+    Args:
+        folder: of the run; it may be missing.
+        study: whose recordings must not change meanwhile.
+        wanted: `settings` of the training.
+        resume: go on with what is there.
+
+    Raises:
+        InputError: the folder holds something else, cannot be resumed, or another process writes to it.
+    """
+    claim(folder, wanted, resume)
+    inputs = Inputs(study)
+    wait_for_all("run folder claimed")
+    with ExitStack() as stack:
+        lock = None
+        if is_first():
+            new = not folder.exists()
+            make_folder(folder)
+            stack.callback(_undo, folder, new)
+            lock = stack.enter_context(owned(folder, f"training on {study.name}"))
+            claim(folder, wanted, resume)  # between the first look and the lock another may have been here
+        yield RunFolder(folder, lock, inputs)
+
+
+def _undo(folder: Path, new: bool) -> None:
+    """What was made for a training that never began goes again; a folder that has a config.json has begun."""
+    if (folder / "config.json").exists():
+        return
+    with suppress(OSError):
+        for name in BEFORE_CONFIG:
+            remove(folder / name)
+        for place in (folder / "checkpoints", *([folder] if new else [])):
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
