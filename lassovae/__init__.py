@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lassovae._analysis import Analysis, analyse
     from lassovae._config import Config, Preprocess
     from lassovae._differences import Differences, differences
-    from lassovae._errors import InputError, SolveError, TrainingError, TrainingStopped
+    from lassovae._errors import InputError, SolveError, Stopped, TrainingError
     from lassovae._export import export_csv, export_tiff
     from lassovae._export_nwb import export_nwb
     from lassovae._model import Model, encode_run
@@ -38,8 +38,8 @@ _HOMES = {
     "SeedSpread": "_seed_spread",
     "SolveError": "_errors",
     "Status": "_status",
+    "Stopped": "_errors",
     "TrainingError": "_errors",
-    "TrainingStopped": "_errors",
     "analyse": "_analysis",
     "compare": "report",
     "describe_devices": "_processes",
@@ -74,8 +74,8 @@ __all__ = [
     "SeedSpread",
     "SolveError",
     "Status",
+    "Stopped",
     "TrainingError",
-    "TrainingStopped",
     "__version__",
     "analyse",
     "autoencoder",

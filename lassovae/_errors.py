@@ -13,10 +13,10 @@ class TrainingError(RuntimeError):
     """Training stopped on a non-finite value; the message names the step, the run and the window."""
 
 
-class TrainingStopped(KeyboardInterrupt):
-    """A signal ended a training, which had time to save; the message says at which step and how to go on.
+class Stopped(KeyboardInterrupt):
+    """A signal ended the work; of a training, which has time to save, the message says where, and how to go on.
 
-    A KeyboardInterrupt, so that no `except Exception` goes on as if the training had ended by itself.
+    A KeyboardInterrupt, so that no `except Exception` goes on as if the work had come to its own end.
 
     Attributes:
         signum: number of the signal, as in the module signal.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-from lassovae._errors import TrainingStopped
+from lassovae._errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; a scheduler that wants its machine back
 STATUS = 128  # and the signal's number: what shells report of a process that a signal ended
@@ -20,7 +20,7 @@ STATUS = 128  # and the signal's number: what shells report of a process that a 
 class StopRequest:
     """A context within which SIGINT and SIGTERM ask for an end instead of making one.
 
-    While `gently` is off there is nothing to save, and a signal raises TrainingStopped where the program is. While it
+    While `gently` is off there is nothing to save, and a signal raises Stopped where the program is. While it
     is on, the signal is kept in `asked`, for whoever saves first and then calls `stop`. A second signal ends the
     process at once, whatever it is doing; in an interactive session it raises KeyboardInterrupt, for there is more in
     that process than this training. Signals that the process ignores stay ignored; outside the main thread, where
@@ -78,10 +78,10 @@ class StopRequest:
         """Raise what ends the training.
 
         Raises:
-            TrainingStopped: always.
+            Stopped: always.
         """
         number = self.asked or signal.SIGTERM
-        raise TrainingStopped(f"stopped by {signal.Signals(number).name} {self.place}", number)
+        raise Stopped(f"stopped by {signal.Signals(number).name} {self.place}", number)
 
 
 def is_interactive() -> bool:

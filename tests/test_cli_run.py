@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from lassovae._cli import main
 from lassovae._cli._study import contents, open_study
 from lassovae.data import read_study, simulate_study
 from lassovae.data._truth import load_truth, save_truth
+from lassovae.training import _keeper
 
 SIZE = [
     "--num-runs",
@@ -404,27 +406,27 @@ def test_read_study_needs_no_truth(there):
     assert read_study("demo/study.csv").truth is None
 
 
-def test_an_interrupted_training_says_how_to_go_on(there, tmp_path, capsys, monkeypatch):
-    from lassovae import training
-
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_training_with_its_status_and_the_way_on(
+    number, status, there, tmp_path, capsys, monkeypatch
+):
     command = ["fit", "demo/study.csv", "--out", str(tmp_path / "run"), "--preset", "smoke", "--window", "16"]
-    command += ["--model", "block_mean"]
-    trained = training.fit
+    command += ["--model", "sequential", "--channels", "4"]
+    done = _keeper.Keeper.wrote
 
-    def interrupted(*arguments, **options):
-        trained(*arguments, **options)
-        raise KeyboardInterrupt
+    def signalled(keeper, row):
+        done(keeper, row)
+        if row["step"] == 2:  # the third is under way; the fourth is the next at whose end it asks
+            signal.raise_signal(number)
 
-    monkeypatch.setattr(training, "fit", interrupted)
-    assert main(command) == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(_keeper.Keeper, "wrote", signalled)
+        assert main(command) == status
     out, err = capsys.readouterr()
-    assert out == ""
-    assert err.splitlines() == [
-        "The same command with --resume goes on from the last epoch that was finished.",
-        "lassovae: error: interrupted",
-    ]
-    assert (tmp_path / "run" / "log.txt").read_text().endswith("interrupted\n")
-    monkeypatch.undo()
+    said = f"stopped by {number.name} at step 4, which is saved: go on with resume=True"
+    said += " (the same command with --resume)"
+    assert (out, err) == ("", f"lassovae: error: {said}\n")
+    assert (tmp_path / "run" / "log.txt").read_text().endswith(f"{said}\n")
     monkeypatch.chdir(there)
     assert main([*command, "--resume"]) == 0
     capsys.readouterr()
@@ -434,4 +436,4 @@ def test_an_interrupted_training_says_how_to_go_on(there, tmp_path, capsys, monk
     assert "repeat the options of the first call" in capsys.readouterr().err
     assert main(command) == 2
     assert "go on with it (resume=True, --resume)" in capsys.readouterr().err
-    assert json.loads((tmp_path / "run" / "study.json").read_text())["model"] == "block_mean"
+    assert json.loads((tmp_path / "run" / "study.json").read_text())["model"] == "sequential"

@@ -142,7 +142,10 @@ def test_the_first_help_leads_from_nothing_to_a_report(capsys):
     said = capsys.readouterr().out
     for command in ("simulate", "check", "fit", "analyse", "report", "doctor"):
         assert command in said
-    assert "Exit status: 0 done, 1 the computation failed, 2 bad input, 130 interrupted." in said
+    assert (
+        "Exit status: 0 done, 1 the computation failed, 2 bad input; stopped by 130 Ctrl-C (SIGINT), 143 SIGTERM"
+        in said
+    )
     assert "recording,condition,block" in said
 
 

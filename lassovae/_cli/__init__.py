@@ -13,12 +13,14 @@ from lassovae._cli._analyse import Analyse
 from lassovae._cli._check import Check
 from lassovae._cli._design import Design
 from lassovae._cli._doctor import Doctor
+from lassovae._cli._ending import ends_in_time
 from lassovae._cli._examples import EXAMPLES, EXITS, WALK
 from lassovae._cli._fit import Fit
 from lassovae._cli._output import one_line, speaking
 from lassovae._cli._report import Report
 from lassovae._cli._simulate import Simulate
-from lassovae._errors import InputError, SolveError, TrainingError
+from lassovae._errors import InputError, SolveError, Stopped, TrainingError
+from lassovae._stopping import STATUS
 
 # Exit statuses; tyro ends with USED_WRONGLY, too, where an option is unknown or missing.
 DONE, FAILED, USED_WRONGLY, INTERRUPTED = 0, 1, 2, 130
@@ -79,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; None for those of the process.
 
     Returns:
-        Exit status: 0 done, 1 the computation failed, 2 bad input, 130 interrupted. Results are written to the
+        Exit status: 0 done, 1 the computation failed, 2 bad input, 130 stopped by SIGINT, 143 by
+        SIGTERM (a training has saved its last step then). Results are written to the
         standard output; what happens on the way to a terminal, and errors in one line to the standard error.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -91,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = _parsed(given)
     except BrokenPipeError:
         return _reader_left()
-    with speaking(command.verbose):
+    with ends_in_time(), speaking(command.verbose):
         try:
             status = command.run() or DONE
             sys.stdout.flush()
@@ -100,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _end(error, USED_WRONGLY)
         except (SolveError, TrainingError) as error:
             return _end(error, FAILED)
+        except Stopped as stopped:
+            return _end(stopped, STATUS + stopped.signum)
         except KeyboardInterrupt:
             return _end("interrupted", INTERRUPTED)
         except BrokenPipeError:
@@ -116,6 +121,6 @@ def _reader_left() -> int:
     return DONE
 
 
-def _end(error: Exception | str, status: int) -> int:
+def _end(error: BaseException | str, status: int) -> int:
     sys.stderr.write(f"lassovae: error: {one_line(error)}\n")
     return status

@@ -24,6 +24,7 @@ from lassovae._cli._study import (
     remembered,
 )
 from lassovae._errors import InputError
+from lassovae._lock import owned
 
 if TYPE_CHECKING:
     from lassovae import Analysis, Model
@@ -68,7 +69,10 @@ class Analyse(Output):
             os.environ["JAX_PLATFORMS"] = "cpu"  # JAX reads it when it is imported, which is below
         table = find_study(self.run_dir, self.study, "analyse")
         exports = planned_exports(self.run_dir, self.export)
-        with logged_to(self.run_dir, f"analyse {shown(self.run_dir)}"):
+        with (
+            owned(self.run_dir, "lassovae analyse"),
+            logged_to(self.run_dir, f"analyse {shown(self.run_dir)}"),
+        ):
             study = open_study(table)
             if self.device == "gpu":
                 from lassovae._processes import require_device

@@ -15,7 +15,8 @@ study.csv has one line a recording, paths relative to it:
   mouse1_day1.tif,familiar,1
   mouse1_day2.tif,novel,2
 """
-EXITS = """Exit status: 0 done, 1 the computation failed, 2 bad input, 130 interrupted.
+EXITS = """Exit status: 0 done, 1 the computation failed, 2 bad input; stopped by 130 Ctrl-C (SIGINT), 143 SIGTERM: a
+training saves the step it is at first, and a second signal ends it at once.
 """
 EXAMPLES = {
     "simulate": """

@@ -115,10 +115,6 @@ class Fit(Chosen):
                     max_memory_gb=self.max_memory_gb,
                 )
             except KeyboardInterrupt:
-                if speaks and any((self.out / "checkpoints").glob("*")):
-                    logger.warning(
-                        "The same command with --resume goes on from the last epoch that was finished."
-                    )
                 self._remember(study, speaks)
                 raise
             except Exception:

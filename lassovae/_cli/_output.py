@@ -54,8 +54,11 @@ class _RunLog(logging.Handler):
         if (
             self._folder / "config.json"
         ).is_file():  # no run folder yet: a file in it would make it one in use
-            with (self._folder / LOG).open("a", encoding="utf-8") as file:
-                file.write("".join(self._waiting))
+            try:
+                with (self._folder / LOG).open("a", encoding="utf-8") as file:
+                    file.write("".join(self._waiting))
+            except OSError:  # a full disk stops what is worth more than the log, and is told there
+                return
             self._waiting = []
 
 

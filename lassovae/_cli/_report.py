@@ -14,6 +14,7 @@ from lassovae._cli._analyse import analyse_and_save, fingerprint, model_name
 from lassovae._cli._output import Output, logged_to, print_json, print_lines, shown
 from lassovae._cli._study import contents, find_study, found_again, is_of_training, open_study
 from lassovae._errors import InputError
+from lassovae._lock import owned
 
 logger = logging.getLogger("lassovae")
 
@@ -49,7 +50,10 @@ class Report(Output):
             os.environ["JAX_PLATFORMS"] = "cpu"  # JAX reads it when it is imported, which is below
         origin = self._origin()
         table = self._table(origin)
-        with logged_to(self.run_dir, f"report {shown(self.run_dir)}"):
+        with (
+            owned(self.run_dir, "lassovae report"),
+            logged_to(self.run_dir, f"report {shown(self.run_dir)}"),
+        ):
             study = open_study(table)
             if self.device == "gpu":
                 from lassovae._processes import require_device

@@ -129,7 +129,7 @@ def train(
 
     Raises:
         TrainingError: a loss or weights that are not finite.
-        TrainingStopped: a signal came; the steps done are saved.
+        Stopped: a signal came; the steps done are saved.
     """
     step_fn = make_step(config, mesh)
     numbers = replicated(mesh, schedule(config, record.num_steps))

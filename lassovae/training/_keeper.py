@@ -103,7 +103,7 @@ class Keeper:
             loss: mean over the epoch that ends here; None within one.
 
         Raises:
-            TrainingStopped: saved, and asked to stop.
+            Stopped: saved, and asked to stop.
             InputError, TrainingError: as `RunFolder.save`.
         """
         if self._run is None:

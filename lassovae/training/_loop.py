@@ -65,7 +65,7 @@ def fit(
         InputError: the study or the folder will not do; found before anything is computed or written.
         TrainingError: a loss that is not finite, naming step, run and window; or run_dir went away or cannot be
             written to any more. The newest checkpoint stays.
-        TrainingStopped: SIGINT or SIGTERM; the step under way is finished and saved first.
+        Stopped: SIGINT or SIGTERM; the step under way is finished and saved first.
 
     References:
         arXiv 2603.02899, sections 2.1 and 3.1.

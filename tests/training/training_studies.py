@@ -1,5 +1,6 @@
 """Tiny studies and settings that the tests of training share, and what they compare."""
 
+import signal
 from pathlib import Path
 
 import jax
@@ -54,6 +55,23 @@ def stopping_at(step_number, error):
             calls[0] += 1
             if calls[0] == step_number:
                 raise error
+            return inner(*arguments)
+
+        return step
+
+    return make
+
+
+def signalling_at(step_number, number):
+    """A make_step whose process gets a signal while the given step is made (counted over its own calls, from 1)."""
+
+    def make(config, mesh):
+        inner, calls = make_step(config, mesh), [0]
+
+        def step(*arguments):
+            calls[0] += 1
+            if calls[0] == step_number:
+                signal.raise_signal(number)
             return inner(*arguments)
 
         return step
