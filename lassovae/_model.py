@@ -38,7 +38,7 @@ class Model:
         scale, offset: stored pixels become (pixel - offset) / scale.
         positions: average pooling positions over the training runs, for decoding maps (`mean_positions`).
         history: one dictionary a step: step, epoch, run, start, loss, reconstruction, relative_error, nonzeros,
-            gap, failed, lam. With several windows a step, run and start are lists and the measures those of
+            gap, failed, skipped, lam. With several windows a step, run and start are lists and the measures those of
             `Measures`; a number that is not finite is None.
         lam_factor: by what the guard against a dead VAR multiplied lam in the last step; 1 if it never acted.
         notes: sentences a user must read, about this training.

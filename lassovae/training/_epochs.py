@@ -20,6 +20,7 @@ from lassovae.data import Prepared, windows
 from lassovae.training._batches import batches, epoch_steps, steps_an_epoch
 from lassovae.training._keeper import Keeper
 from lassovae.training._mesh import replicated
+from lassovae.training._notes import too_many_skipped
 from lassovae.training._objective import Measures
 from lassovae.training._progress import StepProgress
 from lassovae.training._step import TrainState, make_step, schedule
@@ -74,9 +75,9 @@ def _all_finite(tree: Any) -> jax.Array:
     return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
 
 
-def _json_number(value: Any) -> float | None:
+def _json_number(value: Any) -> float | int | None:
     """JSON has no NaN: the gap of a lasso that failed becomes null."""
-    return float(value) if math.isfinite(value) else None
+    return np.asarray(value).item() if math.isfinite(value) else None
 
 
 def _row(record: Record, done: Done, measures: Measures, lam: float) -> dict[str, Any]:
@@ -90,10 +91,16 @@ def _row(record: Record, done: Done, measures: Measures, lam: float) -> dict[str
 
 
 def _check(record: Record, done: Done, measures: Measures, finite: bool) -> None:
-    """Stop a training whose loss or weights are not finite."""
-    if math.isfinite(measures.loss) and finite:
+    """Stop a training whose loss or weights are not finite, or which has skipped too many steps."""
+    reason = too_many_skipped(record.history, int(measures.skipped), record.num_steps)
+    if not math.isfinite(measures.loss):
+        wrong = f"the loss is {measures.loss}"
+    elif not finite:
+        wrong = "the weights are not finite"
+    elif reason:
+        wrong = "the gradient is not finite"
+    else:
         return
-    wrong = "the weights are not finite" if math.isfinite(measures.loss) else f"the loss is {measures.loss}"
     last = record.config.window - 1
     seen = [
         f"run {record.names[run]}, frames {start} to {start + last}"
@@ -101,8 +108,8 @@ def _check(record: Record, done: Done, measures: Measures, finite: bool) -> None
     ]
     epoch = (done.step - 1) // record.steps_an_epoch + 1
     raise TrainingError(
-        f"{wrong} at step {done.step} (epoch {epoch}), {'; '.join(seen)}: lower learning_rate, or look at these "
-        "frames; the newest checkpoint, if any, is kept"
+        f"{wrong} at step {done.step} (epoch {epoch}), {'; '.join(seen)}{reason and f' ({reason})'}: lower "
+        "learning_rate, or look at these frames; the newest checkpoint, if any, is kept"
     )
 
 
@@ -128,7 +135,7 @@ def train(
         keeper: writes numbers and checkpoints down, and knows when to stop.
 
     Raises:
-        TrainingError: a loss or weights that are not finite.
+        TrainingError: a loss or weights that are not finite, or too many steps skipped because their gradient is not.
         Stopped: a signal came; the steps done are saved.
     """
     step_fn = make_step(config, mesh)

@@ -24,7 +24,7 @@ from lassovae.var import centre, fit_series, forecast_centred, relative_error_ce
 
 
 class Measures(NamedTuple):
-    """What one step did to one window, or to all its windows together: means over them, but for `gap` and `failed`.
+    """What one step did to one window, or to all its windows together: means over them, but for the last three.
 
     Attributes:
         loss: what was minimised.
@@ -33,6 +33,8 @@ class Measures(NamedTuple):
         nonzeros: mean number of non-zero coefficients a target.
         gap: largest relative duality gap of the lassos.
         failed: lassos that did not end with Status.OK, summed over windows.
+        skipped: 1 where the step was not taken, because its gradient or its statistics are not finite, else 0; a
+            window by itself skips nothing.
     """
 
     loss: jax.Array
@@ -41,6 +43,7 @@ class Measures(NamedTuple):
     nonzeros: jax.Array
     gap: jax.Array
     failed: jax.Array
+    skipped: jax.Array
 
 
 def positions_for_forecast(config: Config, positions: Positions) -> Positions:
@@ -127,6 +130,7 @@ def window_losses(
         nonzeros=(fit.coef != 0).sum(axis=(1, 3)).mean(axis=1),
         gap=fit.gap.max(axis=1),
         failed=(fit.status != 0).sum(axis=1),
+        skipped=jnp.zeros(len(frames), jnp.int32),
     )
     return measures, stats
 

@@ -1,4 +1,4 @@
-"""One jitted step: loss, gradient, Adam, batch statistics, and the guard against a dead VAR."""
+"""One jitted step: loss, gradient, Adam, batch statistics, and the guards against a dead VAR and against NaN."""
 
 from __future__ import annotations
 
@@ -100,6 +100,27 @@ def guarded(lam_factor: jax.Array, nonzeros: jax.Array) -> jax.Array:
     return jnp.where(nonzeros > 0, jnp.minimum(lam_factor * 1.05, 1.0), lowered)
 
 
+def _is_finite(tree: Any) -> jax.Array:
+    """() bool, whether no number of the tree is NaN or Inf."""
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
+
+
+def taken_if_finite(before: TrainState, after: TrainState) -> tuple[TrainState, jax.Array]:
+    """The state that a step leads to, or the one before it, one step older, if the step would spoil it.
+
+    Adam's moments and the batch statistics are judged, from which the weights follow: not the gradient itself, since
+    one whose square leaves the range of float32 makes a moment infinite, and its weight would never move again. All
+    devices and processes hold the same sums, and so decide alike (docs/numbers.md).
+
+    Returns:
+        The state to go on with; () int32, 1 if the step was skipped.
+    """
+    good = _is_finite((after.opt_state, after.batch_stats))
+    kept = before._replace(step=after.step)
+    state = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, kept)
+    return state, jnp.where(good, 0, 1).astype(jnp.int32)
+
+
 def _windows_at_once(windows: int) -> int:
     """Windows of a device that are worked on together.
 
@@ -163,7 +184,9 @@ def _step(
     factor = state.lam_factor
     if config.mode != "sequential":
         factor = guarded(factor, measures.nonzeros)
-    return TrainState(params, batch_stats, opt_state, state.step + 1, factor), measures, lam
+    after = TrainState(params, batch_stats, opt_state, state.step + 1, factor)
+    state, skipped = taken_if_finite(state, after)
+    return state, measures._replace(skipped=skipped), lam
 
 
 Step = Callable[[TrainState, Batch, jax.Array, Schedule], tuple[TrainState, Measures, jax.Array]]
