@@ -84,15 +84,18 @@ def coarser(frames: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _look_at(run: Run, count: int, placed: int) -> RunLook:
+    from lassovae._config import Preprocess
     from lassovae.data import _quality as quality
+    from lassovae.data._finite import first_of, remedy
 
     frames = quality.sample_frames(run.recording, count)
     when = quality.sampled_indices(run.num_frames, count)
-    bad = when[~np.isfinite(frames).all(axis=(1, 2))]
+    wrong = ~np.isfinite(frames)
+    bad = when[wrong.any(axis=(1, 2))]
     if len(bad):
         raise InputError(
             f"run {run.name}: pixels that are NaN or Inf, in {len(bad)} of {len(frames)} sampled frames "
-            f"({', '.join(map(str, bad[:5]))}{', ...' if len(bad) > 5 else ''}): repair them or cut these frames out"
+            f"({first_of(bad)}): {remedy(wrong.any(axis=0), Preprocess())}"
         )
     if frames.min() == frames.max():
         raise InputError(

@@ -14,8 +14,9 @@ from lassovae._errors import InputError
 from lassovae.data._bad_pixels import bad_pixels
 from lassovae.data._bleaching import brightness_course
 from lassovae.data._corrections import AlignedLines, FilledPixels, Moved, Unbleached
+from lassovae.data._finite import require_finite
 from lassovae.data._geometry import BinnedFrames, Resized, frame_shape_after
-from lassovae.data._movie import Frames, Step, Treated, chunked, held, mean_of
+from lassovae.data._movie import Frames, Step, Treated, held, mean_of
 from lassovae.data._quality import sample_frames, scan_line_shift
 from lassovae.data._registration import register
 from lassovae.data._scaling import Scaled, Survey, dark_level, study_scale, survey_all
@@ -59,8 +60,6 @@ class _Run:
 
     def __init__(self, run: Run, steps: list[Step], hold: bool) -> None:
         self.name, self.recording, self.steps, self.hold = run.name, run.recording, steps, hold
-        if run.recording.dtype.kind == "f":
-            _require_finite(run, steps)
         self.frames: Frames = self.treated()
         if hold:
             self.frames = held(self.frames)
@@ -77,27 +76,6 @@ class _Run:
             self.frames = held(Treated(self.frames, [step], name=self.name))
         else:
             self.frames = self.treated()
-
-
-def _require_finite(run: Run, steps: Sequence[Step]) -> None:
-    """Refuse NaN and Inf in a recording of floats, and what float32 cannot hold."""
-    stored: list[np.ndarray] = []
-    after: list[np.ndarray] = []
-    for part in chunked(run.recording):
-        chunk = run.recording[part]
-        stored.append((~np.isfinite(chunk)).sum(axis=(1, 2)))
-        for step in steps:
-            chunk = step.apply(chunk, part.start)
-        after.append((~np.isfinite(chunk)).sum(axis=(1, 2)))
-    for counts, what in ((stored, " that are NaN or Inf"), (after, " beyond the range of float32")):
-        bad = np.concatenate(counts)
-        frames = np.flatnonzero(bad)
-        if len(frames):
-            shown = ", ".join(map(str, frames[:5])) + (", ..." if len(frames) > 5 else "")
-            raise InputError(
-                f"run {run.name}: {int(bad.sum())} pixels{what}, in {len(frames)} of {len(bad)} frames ({shown}): "
-                "repair them or cut these frames out"
-            )
 
 
 def _require_change(names: Sequence[str], surveys: Sequence[Survey]) -> None:
@@ -199,6 +177,8 @@ def prepare(
             f"bad has shape {np.shape(bad)}, but stored frames have {study.frame_shape}: use recordings of the "
             "training's frame size"
         )
+    for stored in study.runs:
+        require_finite(stored, pre)
     runs = [
         _Run(run, steps, hold) for run, steps in zip(study.runs, _first_steps(study, pre, bad), strict=True)
     ]

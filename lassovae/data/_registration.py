@@ -23,17 +23,24 @@ def frame_shifts(reference: np.ndarray, movie: Frames) -> NDArray[np.float64]:
     """(time, 2) pixels down and right that bring each frame onto the reference (height, width)."""
     height, width = reference.shape
     window = np.outer(tukey(height, TAPERED), tukey(width, TAPERED))
-    image = (reference - reference.mean()) * window
-    return np.stack(
-        [
-            # normalised to phases alone, shot noise would weigh as much as the image
-            phase_cross_correlation(
-                image, (frame - frame.mean()) * window, upsample_factor=SUBPIXELS, normalization=None
-            )[0]
-            for part in chunked(movie)
-            for frame in movie[part]
-        ]
-    )
+    image = _tapered(reference, window)
+    frames = (_tapered(frame, window) for part in chunked(movie) for frame in movie[part])
+    return np.stack([_shift(image, frame) for frame in frames])
+
+
+def _tapered(frame: np.ndarray, window: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A frame without its mean, faded out towards its edges."""
+    tapered: NDArray[np.float64] = (frame - frame.mean(dtype=np.float64)) * window
+    return tapered
+
+
+def _shift(image: NDArray[np.float64], frame: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2,) pixels down and right; a frame without any change, such as one in the dark, stays where it is."""
+    if not frame.any():
+        return np.zeros(2)
+    # normalised to phases alone, shot noise would weigh as much as the image
+    found = phase_cross_correlation(image, frame, upsample_factor=SUBPIXELS, normalization=None)
+    return np.asarray(found[0])
 
 
 def register(

@@ -1,5 +1,8 @@
+import re
+
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from lassovae import InputError
 from lassovae._config import Preprocess
@@ -14,6 +17,7 @@ from lassovae.data import (
     read_study,
     windows,
 )
+from lassovae.data._registration import register
 
 
 def study_of(*movies):
@@ -185,3 +189,63 @@ def test_the_order_of_an_epoch_depends_on_its_arguments_alone():
     np.testing.assert_array_equal(order, epoch_order(50, 1, 2))
     assert (order != epoch_order(50, 1, 3)).any()
     assert (order != epoch_order(50, 2, 2)).any()
+
+
+def bordered(rng, dtype=np.float32):
+    """A movie whose first rows and last columns are NaN in some frames, as after a correction of motion."""
+    movie = rng.uniform(1, 2, (70, 40, 48)).astype(dtype)
+    for frame, by in enumerate(rng.integers(0, 6, 70)):
+        movie[frame, :by] = np.nan
+        movie[frame, :, 48 - by :] = np.nan
+    movie[5, :5] = np.nan
+    movie[66, :, 43:] = np.nan
+    return movie
+
+
+EVERY_STEP = [
+    {},
+    {"bad_pixels": "fill"},
+    {"scan_lines": "align"},
+    {"registration": "rigid"},
+    {"bin_frames": 2, "bleaching": "divide", "scaling": "percentile"},
+]
+
+
+@pytest.mark.parametrize("hold", [True, False])
+@pytest.mark.parametrize("settings", EVERY_STEP, ids=str)
+def test_nan_at_the_borders_is_refused_with_a_crop_that_works(settings, hold, rng):
+    good = rng.uniform(1, 2, (70, 40, 48)).astype(np.float32)
+    study = study_of(good, bordered(rng))
+    whole = "bad_pixels" in settings or "scan_lines" in settings  # what is told from whole frames
+    words = r"run r1: \d+ pixels that are NaN or Inf, in \d+ of 70 frames \(.*\): "
+    with pytest.raises(InputError, match=words + ("repair" if whole else "crop them off")) as told:
+        prepare(study, Preprocess(**settings), hold=hold)
+    if whole:
+        with pytest.raises(InputError, match=words):
+            prepare(study, Preprocess(**settings, crop=(24, 32)), hold=hold)
+        return
+    numbers = re.search(r"crop=\((\d+), (\d+)\), crop_at=\((\d+), (\d+)\)", str(told.value))
+    height, width, top, left = map(int, numbers.groups())
+    cropped = Preprocess(**settings, crop=(height, width), crop_at=(top, left))
+    assert (height, width) == (32, 40)
+    frames = prepare(study, cropped, hold=hold).frames
+    assert all(np.isfinite(run[:]).all() for run in frames)
+
+
+def test_a_crop_is_proposed_where_it_helps_alone(rng):
+    for at, shape in ((np.s_[3, 20, 20], (40, 48)), (np.s_[:, :25], (40, 48)), (np.s_[:, :9], (16, 16))):
+        movie = rng.uniform(1, 2, (9, *shape)).astype(np.float32)
+        movie[at] = np.inf
+        with pytest.raises(InputError, match=r"NaN or Inf, in . of 9 frames .*\): repair them or cut"):
+            prepare(study_of(movie), Preprocess())
+    movie = rng.uniform(1, 2, (9, 48, 48)).astype(np.float32)
+    movie[:, :, 47] = movie[:, 12, :] = np.nan  # of which the crop that was asked for leaves one row
+    with pytest.raises(InputError, match=r"crop=\(32, 32\), crop_at=\(14, 8\)\)"):
+        prepare(study_of(movie), Preprocess(crop=(40, 32), crop_at=(8, 8)))
+
+
+def test_a_dark_frame_of_a_registered_movie_stays_where_it_is(rng):
+    movie = ndimage.gaussian_filter(rng.uniform(0, 1000, (12, 32, 32)), (0, 2, 2)).astype(np.float32)
+    movie[4] = 0
+    _, (shifts,) = register([movie])
+    assert shifts[4].tolist() == [0, 0]
