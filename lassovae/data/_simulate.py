@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import ndimage, signal, sparse
 
 from lassovae._errors import InputError
 from lassovae.data._recording import ArrayRecording, check_frame_rate
@@ -67,13 +67,13 @@ def _render(
     shifts = motion_px * _slow(rng, num_frames, 2, frame_rate_hz * MOTION_SECONDS)
     elapsed = np.linspace(0, 1, num_frames)
     lamp = (1 - bleaching) ** elapsed * (1 + drift * np.sin(np.pi * (elapsed + rng.uniform(0, 2))))
-    # In double precision: how a product is rounded depends on the number of threads, and a photon count flips with it
-    patterns = np.concatenate([scene.footprints, fields]).reshape(-1, height * width).astype(np.float64)
-    activity = np.concatenate([calcium, background], axis=1).astype(np.float64)
+    # A product that BLAS spreads over threads is rounded as their number has it, and a photon count flips with it
+    cells = sparse.csr_array(scene.footprints.reshape(-1, height * width))
     movie = np.empty((num_frames, height, width), np.uint16)
     for start in range(0, num_frames, CHUNK_FRAMES):
         span = slice(start, min(start + CHUNK_FRAMES, num_frames))
-        relative = (activity[span] @ patterns).reshape(-1, height, width)
+        relative = (calcium[span] @ cells).reshape(-1, height, width)
+        relative += np.einsum("tf,fhw->thw", background[span], fields)
         light = photons * lamp[span, None, None] * scene.baseline * np.maximum(1 + relative, 0.05)
         if motion_px > 0:
             for frame, shift in zip(light, shifts[span], strict=True):

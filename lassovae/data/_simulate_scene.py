@@ -137,5 +137,5 @@ def make_scene(
     vignette = 1 - VIGNETTE * (rows**2 + columns**2) / 2
     texture = np.exp(0.13 * smooth_field(rng, shape, 1.0) + 0.15 * smooth_field(rng, shape, 5.0))
     brightness = CELL_CONTRAST * rng.uniform(0.5, 1.5, num_cells)
-    baseline = vignette * transmission * texture * (1 + np.tensordot(brightness, footprints, axes=1))
+    baseline = vignette * transmission * texture * (1 + np.einsum("c,chw->hw", brightness, footprints))
     return Scene(positions, footprints, baseline / baseline.mean())

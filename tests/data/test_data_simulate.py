@@ -1,5 +1,9 @@
 """Simulated studies: their dynamics, their noise, their seeds, and that what they hide can be found."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Lasso
@@ -260,3 +264,46 @@ def test_a_lasso_on_local_averages_finds_drivers_and_edges():
         edges.append(roc_auc_score(truth.edges("F")[apart], pair[apart]))
     assert min(drivers) >= 0.8  # drivers are no more active than others: outflow alone must tell them
     assert min(edges) >= 0.97
+
+
+WATCHED = """
+import hashlib
+
+import numpy as np
+from lassovae.data import _simulate, simulate_study
+
+digest, rendered = hashlib.sha256(), []
+
+class Watched(np.random.Generator):
+    def poisson(self, light, *rest):
+        if rendered:  # of the movie, whose rounded counts would hide the last bits of the light
+            digest.update(np.ascontiguousarray(light).tobytes())
+        return super().poisson(light, *rest)
+
+def render(*arguments, **settings):
+    rendered.append(1)
+    return _render(*arguments, **settings)
+
+_render, _simulate._render = _simulate._render, render
+_simulate.np.random.default_rng = lambda seed: Watched(np.random.PCG64(seed))
+study = simulate_study(7, num_runs=2, frames=101, frame_shape=(48, 80), num_cells=20, block_size=1)
+assert len(rendered) == 2
+truth = study.truth
+for array in (*(run.recording[:] for run in study), *truth.traces, truth.baseline, *truth.coupling.values()):
+    digest.update(array.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_no_bit_depends_on_the_number_of_threads():
+    """BLAS rounds a product of 37 rows, the last chunk of 101 frames, otherwise on one thread than on two."""
+    jobs = []
+    for threads in "12":
+        names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = os.environ | dict.fromkeys(names, threads)
+        command = [sys.executable, "-c", WATCHED]
+        pipe = subprocess.PIPE
+        jobs.append(subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True))
+    (one, said), (two, also) = (job.communicate(timeout=120) for job in jobs)
+    assert len(one) > 60, said + also
+    assert one == two
