@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,16 @@ from lassovae._errors import InputError
 from lassovae.data._choice import Choice
 from lassovae.data._contiguous import read_frames
 from lassovae.data._recording import Recording, check_frame_rate
+from lassovae.data._tiff_bounds import check_piece
+from lassovae.data._tiff_file import listening, opened
 from lassovae.data._tiff_headers import Pieces, decode_pieces, header_of, read_pieces
-from lassovae.data._tiff_pages import inspect_frame, inspect_movie, listening, opened
+from lassovae.data._tiff_pages import inspect_frame, inspect_movie
 
 SUFFIXES = (".tif", ".tiff")
-FRAMES_AT_A_TIME = 32  # compressed frames whose bytes are held while they are decoded
+FRAMES_AT_A_TIME, BYTES_AT_A_TIME = (
+    32,
+    1 << 25,
+)  # compressed, that are held while they are decoded: no more than both
 MOST_WORKERS = 8
 
 
@@ -83,19 +89,29 @@ class TiffRecording(Recording):
             ThreadPoolExecutor(workers) as pool,
         ):
             page = tif.pages[0]
-            for start in range(0, len(frames), FRAMES_AT_A_TIME):
-                part = frames[start : start + FRAMES_AT_A_TIME]
+            for start, end in _parts(pieces.counts.sum(axis=1)[np.asarray(frames)]):
+                part = frames[start:end]
                 frame = part[0]
                 try:
                     stored = []
                     for frame in part:
                         stored.append(read_pieces(file, pieces.offsets[frame], pieces.counts[frame]))
-                    targets = out[start : start + len(part)]
+                    targets = out[start:end]
                     decoded = pool.map(decode_pieces, itertools.repeat(page), stored, targets)
                     for frame in part:  # noqa: B007  # an error names it
                         next(decoded)
                 except Exception as error:
                     raise _cannot_decode(self.name, frame, error) from error
+
+
+def _parts(stored: np.ndarray) -> Iterator[tuple[int, int]]:
+    """(first, one past last) of frames that are held at once, by the bytes that each has in the file."""
+    start = 0
+    while start < len(stored):
+        total = np.cumsum(stored[start : start + FRAMES_AT_A_TIME])
+        end = start + max(1, int(np.searchsorted(total, BYTES_AT_A_TIME, "right")))
+        yield start, end
+        start = end
 
 
 def _cannot_decode(name: str, frame: int, error: Exception) -> InputError:
@@ -104,9 +120,14 @@ def _cannot_decode(name: str, frame: int, error: Exception) -> InputError:
     )
 
 
-def _decoded(name: str, frame: int, tif: Any, page: int, shape: tuple[int, int]) -> np.ndarray:
+def _decoded(name: str, frame: int, tif: Any, number: int, shape: tuple[int, int]) -> np.ndarray:
     try:
-        return np.asarray(tif.pages[page].asarray()).reshape(shape)
+        page = tif.pages[number]
+        if page.compression != 1:
+            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+                tif.filehandle.seek(offset)
+                check_piece(page, tif.filehandle.read(count))
+        return np.asarray(page.asarray()).reshape(shape)
     except Exception as error:
         raise _cannot_decode(name, frame, error) from error
 
@@ -150,7 +171,12 @@ class TiffFolderRecording(Recording):
         model = header_of(self.files[0])
         for file in self.files[1:]:
             header = header_of(file) if model is not None else None
-            if header is not None and header.like(model) and header.holds(shape):
+            if (
+                header is not None
+                and model is not None
+                and header.like(model)
+                and header.holds(shape, file.stat().st_size)
+            ):
                 self._stored.append((dtype, header.place if place is not None else None))
                 continue
             size, pixels, of_file = inspect_frame(file)

@@ -10,6 +10,7 @@ import tifffile
 
 from lassovae._errors import InputError
 from lassovae.data._choice import one_line
+from lassovae.data._tiff_bounds import bits_of
 
 WHOLE_BITS = (1, 8, 16, 32, 64)  # of a pixel, that tifffile unpacks by itself
 
@@ -26,12 +27,6 @@ def _try(decode: Any) -> None:
         raise
     except Exception:
         return  # nothing is no compressed data; what the decoder says of it does not matter
-
-
-def bits_of(page: Any) -> int:
-    """Stored bits of a pixel; those of the first colour, where there are several."""
-    bits = page.bitspersample
-    return int(bits[0] if isinstance(bits, tuple) else bits)
 
 
 def require_decoder(path: Path, page: Any) -> None:

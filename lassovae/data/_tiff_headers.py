@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from lassovae.data._choice import LARGEST_EXPANSION
+from lassovae._errors import InputError
+from lassovae.data._tiff_bounds import check_piece, largest_expansion, packed_bytes
 
 # Tags that decide how pixels are stored: widths, bits, compression, order, strips, planes, predictor, tiles, samples.
 KIND = frozenset(
@@ -20,7 +22,7 @@ PLACES, LENGTHS = frozenset({273, 324}), frozenset({279, 325})
 SIMPLE = frozenset({1, 5, 8, 32946, 32773, 34925, 50000})
 INTEGERS = {3: "H", 4: "I", 16: "Q"}
 BITS, COMPRESSION = 258, 259
-MOST_TAGS = 1024
+MOST_TAGS = 4096
 
 
 @dataclass(frozen=True)
@@ -35,152 +37,222 @@ class Pieces:
     offsets: np.ndarray
     counts: np.ndarray
 
+    def hold(self, frame_bytes: int, piece_bytes: int, compression: int, size: int) -> bool:
+        """Whether the file has room for what the headers claim.
 
-class _Headers(NamedTuple):
-    """What pages say: byte order, the tags that decide how pixels are stored, and places and bytes of their pieces."""
+        Args:
+            frame_bytes: of the pixels of a frame.
+            piece_bytes: of the pixels of a whole strip or tile, which may reach beyond the frame.
+            compression: number of TIFF.
+            size: bytes of the file. All pieces lie within it, those of a page beside each other.
+        """
+        offsets, counts, largest = self.offsets, self.counts, largest_expansion(compression)
+        if (
+            not len(offsets)
+            or not ((offsets > 0) & (counts > 0) & (offsets <= size) & (counts <= size)).all()
+        ):
+            return False
+        stored = counts.sum(axis=1)
+        enough = (stored * largest >= frame_bytes) & (counts.max(axis=1) * largest >= piece_bytes)
+        return bool(((offsets + counts <= size).all() and (stored <= size).all()) and enough.all())
+
+    def in_one_piece(self) -> bool:
+        """Whether the pieces of each page lie one behind the other."""
+        return bool((self.offsets[:, :-1] + self.counts[:, :-1] == self.offsets[:, 1:]).all())
+
+
+class Survey(NamedTuple):
+    """What the headers of a file say.
+
+    Attributes:
+        order: of the bytes, "<" or ">".
+        kind: the tags of the first page that decide how pixels are stored.
+        num_pages: whose headers can be read.
+        whole: the list of pages ends as it should.
+        damage: why it must not be followed any further, empty where it may.
+        pieces: of the leading pages that are stored as the first one is.
+    """
 
     order: str
     kind: tuple[tuple[int, int, int, bytes], ...]
-    offsets: list[list[int]]
-    counts: list[list[int]]
+    num_pages: int
+    whole: bool
+    damage: str
+    pieces: Pieces
 
-    def like(self, other: _Headers | None) -> bool:
+    @property
+    def num_alike(self) -> int:
+        """Leading pages that are stored as the first one is."""
+        return len(self.pieces.offsets)
+
+    def like(self, other: Survey) -> bool:
         """Whether a page is stored as another: then what holds of the one's pixels holds of the other's."""
-        return other is not None and (self.order, self.kind) == (other.order, other.kind)
+        return (self.order, self.kind) == (other.order, other.kind)
+
+    def _tag(self, code: int) -> int:
+        """The first number of a tag of 16 bits, 1 where there is none."""
+        content = next((entry[3][:2] for entry in self.kind if entry[0] == code), b"")
+        return int.from_bytes(content, "little" if self.order == "<" else "big") or 1
+
+    def holds(self, shape: tuple[int, int], size: int) -> bool:
+        """Whether the pieces of the pages lie within the file and can hold frames (height, width)."""
+        return self.pieces.hold(packed_bytes(shape, self._tag(BITS)), 0, self._tag(COMPRESSION), size)
 
     @property
     def place(self) -> int | None:
-        """Byte of the first pixel of the only page where its pieces lie one behind the other, else None."""
-        ends = [offset + count for offset, count in zip(self.offsets[0], self.counts[0], strict=True)]
-        return self.offsets[0][0] if ends[:-1] == self.offsets[0][1:] else None
-
-    def holds(self, shape: tuple[int, int]) -> bool:
-        """Whether the pieces of the only page can hold the pixels of a frame, (height, width)."""
-        bits = next((entry[3][:2] for entry in self.kind if entry[0] == BITS), b"")
-        frame_bytes = packed_bytes(shape, int.from_bytes(bits, "little" if self.order == "<" else "big") or 1)
-        compression = next((entry for entry in self.kind if entry[0] == COMPRESSION), None)
-        plain = (
-            compression is None
-            or int.from_bytes(compression[3][:2], "little" if self.order == "<" else "big") == 1
-        )
-        return sum(self.counts[0]) * (1 if plain else LARGEST_EXPANSION) >= frame_bytes
+        """Byte of the first pixel of the first page where its pieces lie one behind the other, else None."""
+        return int(self.pieces.offsets[0, 0]) if self.pieces.in_one_piece() else None
 
 
-def packed_bytes(shape: tuple[int, int], bits: int) -> int:
-    """Bytes of the pixels of a frame, (height, width), of so many bits each; every row begins with a byte."""
-    return shape[0] * (-(-shape[1] * bits // 8))
+def damaged(path: Path, what: str) -> InputError:
+    """The error for headers that lead astray."""
+    return InputError(f"{path}: the TIFF header is damaged: {what}; export or copy the file again")
 
 
-class _Unusual(Exception):
-    """Not for the quick way: tifffile shall look at every page."""
+class _Form(NamedTuple):
+    """How numbers stand in the headers of a file: byte order, and layouts of a count of tags, a tag and a place."""
+
+    order: str
+    number: struct.Struct
+    entry: struct.Struct
+    pointer: struct.Struct
+    first: int  # byte of the place of the first page
 
 
-def _values(
-    file: IO[bytes], order: str, big: bool, entry: tuple[int, int, int, bytes], size: int
-) -> list[int]:
-    """The numbers of a tag."""
+def _form(head: bytes) -> _Form | None:
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None or head[2:4].strip(b"\0") not in (b"*", b"+"):
+        return None
+    number, entry, pointer, first = ("Q", "HHQ8s", "Q", 8) if b"+" in head[2:4] else ("H", "HHI4s", "I", 4)
+    return _Form(
+        order,
+        struct.Struct(order + number),
+        struct.Struct(order + entry),
+        struct.Struct(order + pointer),
+        first,
+    )
+
+
+def _values(file: IO[bytes], form: _Form, entry: tuple[int, int, int, bytes], size: int) -> array[int]:
+    """The numbers of a tag; none where they are of an unusual type or not there."""
     _, kind, count, inline = entry
     if kind not in INTEGERS:
-        raise _Unusual
-    layout = struct.Struct(order + INTEGERS[kind])
-    num_bytes = count * layout.size
+        return array("Q")
+    num_bytes = count * struct.calcsize(INTEGERS[kind])
     if num_bytes <= len(inline):
-        content = inline[:num_bytes]
-    else:
-        place = int(struct.unpack(order + ("Q" if big else "I"), inline)[0])
-        if num_bytes > size or place + num_bytes > size:
-            raise _Unusual
-        file.seek(place)
-        content = file.read(num_bytes)
-    return [value for (value,) in layout.iter_unpack(content)]
+        return array("Q", struct.unpack(f"{form.order}{count}{INTEGERS[kind]}", inline[:num_bytes]))
+    place = int(form.pointer.unpack(inline)[0])
+    if place + num_bytes > size:
+        return array("Q")
+    file.seek(place)
+    stored = np.frombuffer(file.read(num_bytes), form.order + INTEGERS[kind])
+    return array("Q", stored.astype(np.uint64).tobytes())
 
 
-def _walk(file: IO[bytes], order: str, big: bool, size: int, limit: int) -> _Headers:
-    """What the headers of the first `limit` pages say."""
-    number, entries, pointer = (
-        (struct.Struct(order + "Q"), struct.Struct(order + "HHQ8s"), struct.Struct(order + "Q"))
-        if big
-        else (struct.Struct(order + "H"), struct.Struct(order + "HHI4s"), struct.Struct(order + "I"))
-    )
-    file.seek(8 if big else 4)
-    place = int(pointer.unpack(file.read(pointer.size))[0])
-    offsets: list[list[int]] = []
-    counts: list[list[int]] = []
-    first: list[Any] = []
-    seen: set[int] = set()
-    while place and len(offsets) < limit:
-        if place in seen or place + number.size > size:
-            raise _Unusual
-        seen.add(place)
-        file.seek(place)
-        num_tags = int(number.unpack(file.read(number.size))[0])
-        if num_tags > MOST_TAGS:
-            raise _Unusual
-        content = file.read(num_tags * entries.size + pointer.size)
-        page = list(entries.iter_unpack(content[: num_tags * entries.size]))
-        kind = [entry for entry in page if entry[0] in KIND]
-        if offsets and kind != first:
-            raise _Unusual
-        first = kind
-        of_page = [entry for entry in page if entry[0] in PLACES]
-        lengths = [entry for entry in page if entry[0] in LENGTHS]
-        if len(of_page) != 1 or len(lengths) != 1 or of_page[0][2] != lengths[0][2]:
-            raise _Unusual
-        offsets.append(_values(file, order, big, of_page[0], size))
-        counts.append(_values(file, order, big, lengths[0], size))
-        place = int(pointer.unpack(content[num_tags * entries.size :])[0])
-    return _Headers(order, tuple(first), offsets, counts)
+class _Loop:
+    """Tells whether a list of places comes back to one of them, without keeping them: Brent's way."""
+
+    def __init__(self) -> None:
+        self._mark, self._steps, self._limit = -1, 0, 1
+
+    def closes(self, place: int) -> bool:
+        if place == self._mark:
+            return True
+        self._steps += 1
+        if self._steps == self._limit:
+            self._mark, self._steps, self._limit = place, 0, 2 * self._limit
+        return False
 
 
-def header_of(path: Path) -> _Headers | None:
-    """The header of a file of one page; None where it has more, is damaged, or does not hold all its pixels."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(4)
-            order, version = ("<" if head[:2] == b"II" else ">"), head[2:].strip(b"\0")
-            if head[:2] not in (b"II", b"MM") or version not in (b"*", b"+"):
-                return None
-            found = _walk(file, order, version == b"+", size, 2)
-    except (_Unusual, struct.error, OSError):
-        return None  # what is wrong is found by the slow way
-    if len(found.offsets) != 1 or not found.offsets[0]:
-        return None
-    within = all(
-        offset > 0 and count > 0 and offset + count <= size
-        for offset, count in zip(found.offsets[0], found.counts[0], strict=True)
-    )
-    return found if within else None
+def survey(path: Path, size: int, most: int | None = None) -> Survey | None:
+    """Go through the headers of all pages, once, before any other library does.
 
-
-def find_pieces(path: Path, tif: Any, size: int, num_pages: int) -> Pieces | None:
-    """Where the pieces of all pages lie.
+    Memory is bounded by the size of the file: what is kept of a page is 16 bytes for each of its pieces, and pages
+    that speak of more pieces than the file has bytes are refused.
 
     Args:
         path: the file.
-        tif: the same, opened by tifffile, for its first page.
-        size: bytes of the file.
-        num_pages: that it should have at least.
+        size: its bytes.
+        most: pages to go through, None for all.
 
     Returns:
-        None where the headers are damaged, pages differ or are compressed in a way that needs more than their bytes:
-        then every page must be looked at by itself.
+        What they say, as far as they can be followed; None if it does not begin like a TIFF file.
+
+    Raises:
+        OSError: the file cannot be read.
     """
-    first = tif.pages[0]
-    if first.compression not in SIMPLE or len(first.shape) != 2 or len(first.dataoffsets) == 0:
-        return None
+    offsets, counts = array("Q"), array("Q")
+    kind: list[tuple[int, int, int, bytes]] = []
+    pages = alike = per_page = 0
+    loop, ended, damage = _Loop(), False, ""
+    with path.open("rb") as file:
+        form = _form(file.read(4))
+        if form is None:
+            return None
+        file.seek(form.first)
+        following = file.read(form.pointer.size)
+        while len(following) == form.pointer.size and (most is None or pages < most):
+            place = int(form.pointer.unpack(following)[0])
+            if place == 0:
+                ended = True
+                break
+            if loop.closes(place):
+                damage = "its list of pages runs in a circle"
+                break
+            if place >= size:
+                break
+            file.seek(place)
+            start = file.read(form.number.size)
+            if len(start) < form.number.size or (num_tags := form.number.unpack(start)[0]) > MOST_TAGS:
+                break
+            content = file.read(num_tags * form.entry.size)
+            following = file.read(form.pointer.size)
+            if len(following) < form.pointer.size:
+                break
+            page = list(form.entry.iter_unpack(content))
+            if sum([entry[2] for entry in page]) > size:
+                damage = f"page {pages} speaks of more values than the file has bytes"
+                break
+            pages += 1
+            if alike < pages - 1:
+                continue
+            of_kind = [entry for entry in page if entry[0] in KIND]
+            places = [entry for entry in page if entry[0] in PLACES]
+            lengths = [entry for entry in page if entry[0] in LENGTHS]
+            if (pages > 1 and of_kind != kind) or len(places) != 1 or len(lengths) != 1:
+                continue
+            of_page, lengths_of_page = (
+                _values(file, form, places[0], size),
+                _values(file, form, lengths[0], size),
+            )
+            if (
+                not of_page
+                or len(of_page) != len(lengths_of_page)
+                or len(of_page) != (per_page or len(of_page))
+            ):
+                continue
+            kind, per_page, alike = of_kind, len(of_page), pages
+            offsets.extend(of_page)
+            counts.extend(lengths_of_page)
+            if len(offsets) > size:
+                damage = "its pages have more pieces than the file has bytes"
+                break
+    shape = alike, per_page
+    # What lies beyond every file becomes negative, and is refused as such.
+    found = [np.frombuffer(values, np.int64).reshape(shape) for values in (offsets, counts)]
+    pieces = Pieces(*found)
+    return Survey(form.order, tuple(kind), pages, ended or pages == most, damage, pieces)
+
+
+def header_of(path: Path) -> Survey | None:
+    """The header of a file of one page; None where it has more, is damaged, or does not say where its pixels lie."""
     try:
-        with path.open("rb") as file:
-            found = _walk(file, tif.byteorder, tif.is_bigtiff, size, num_pages)
-    except (_Unusual, struct.error, OSError):
+        found = survey(path, path.stat().st_size, 2)
+    except OSError:
         return None  # what is wrong is found by the slow way
-    pieces = len(first.dataoffsets)
-    if len(found.offsets) < num_pages or any(len(of_page) != pieces for of_page in found.offsets):
+    if found is None or found.damage or not found.whole or (found.num_pages, found.num_alike) != (1, 1):
         return None
-    try:
-        return Pieces(np.array(found.offsets, np.int64), np.array(found.counts, np.int64))
-    except OverflowError:
-        return None
+    return found
 
 
 def read_pieces(file: IO[bytes], offsets: np.ndarray, counts: np.ndarray) -> list[bytes]:
@@ -210,6 +282,7 @@ def decode_pieces(page: Any, pieces: list[bytes], out: np.ndarray) -> None:
         Exception: of the decoder, where a piece is damaged.
     """
     for number, content in enumerate(pieces):
+        check_piece(page, content)
         piece, (_, _, row, column, _), shape = page.decode(content, number)
         if piece is None:
             raise EOFError("a piece is missing")

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 import struct
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +13,18 @@ import numpy as np
 import tifffile
 
 from lassovae._errors import InputError
-from lassovae.data._choice import LARGEST_EXPANSION, Choice, one_line
+from lassovae.data._choice import Choice, one_line
 from lassovae.data._files import require_file
 from lassovae.data._tiff_axes import frames_of
-from lassovae.data._tiff_decoders import bits_of, require_decoder
-from lassovae.data._tiff_headers import Pieces, find_pieces, packed_bytes
+from lassovae.data._tiff_bounds import bits_of, largest_expansion, packed_bytes, piece_shape
+from lassovae.data._tiff_decoders import require_decoder
+from lassovae.data._tiff_file import Listener, believed, listening, opened
+from lassovae.data._tiff_headers import SIMPLE, Pieces, Survey, damaged, survey
 from lassovae.data._tiff_metadata import Scale, ScanImage, images_of_ome, of_imagej, of_ome
 
-OFFSETS_HOLD = 1 << 31  # bytes of a classic TIFF of ScanImage up to which its list of pages can be believed
+SILENT = frozenset(
+    {"multipage", "frame", "virtual", "volumetric"}
+)  # what tifffile says of files without metadata
 
 
 @dataclass(frozen=True)
@@ -46,31 +46,6 @@ class Pages:
     offsets: np.ndarray | None
     pieces: Pieces | None
     scale: Scale
-
-
-class _Listener(logging.Filter):
-    """Keeps this thread's records of a logger and stops them; those of other threads pass."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.thread, self.errors = threading.get_ident(), 0
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.thread != self.thread:
-            return True
-        self.errors += record.levelno >= logging.ERROR
-        return False
-
-
-@contextmanager
-def listening() -> Iterator[_Listener]:
-    """Collect, instead of showing, what tifffile logs in this thread."""
-    logger, listener = logging.getLogger("tifffile"), _Listener()
-    logger.addFilter(listener)
-    try:
-        yield listener
-    finally:
-        logger.removeFilter(listener)
 
 
 def _declared_frames(tif: Any) -> int:
@@ -97,7 +72,7 @@ def _present_frames(tif: Any, size: int, declared: int) -> int:
     return index
 
 
-def _images(path: Path, tif: Any, size: int, listener: _Listener) -> tuple[str, tuple[int, ...]]:
+def _images(path: Path, tif: Any, size: int, listener: Listener) -> tuple[str, tuple[int, ...]]:
     """Axes and shape of all images as the header declares them, height and width last."""
     declared = _declared_frames(tif)
     try:
@@ -130,28 +105,36 @@ def _images(path: Path, tif: Any, size: int, listener: _Listener) -> tuple[str, 
 
 
 def _within(page: Any, size: int) -> bool:
-    """Whether a page has data and all of it lies within the file."""
-    return len(page.dataoffsets) > 0 and all(
+    """Whether a page has all its pieces and they lie within the file."""
+    pieces = 1 if page.is_contiguous else math.prod(page.chunked)
+    return len(page.dataoffsets) >= pieces and all(
         offset > 0 and count > 0 and offset + count <= size
         for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
     )
 
 
 def _complete(path: Path, page: Any, shape: tuple[int, int], dtype: np.dtype, size: int) -> bool:
-    """Whether all bytes of a frame lie within the file; a frame of another kind is refused."""
+    """Whether all bytes of a frame lie within the file; one of another kind, or that claims too much, is refused."""
     if tuple(page.shape) != shape or page.dtype != dtype:
         raise InputError(
             f"{path}: page {page.index} is {tuple(page.shape)} {page.dtype}, the first is {shape} {dtype}; "
             "save frames of one size and type"
         )
-    stored, bounded = sum(page.databytecounts), _within(page, size)
-    expected = packed_bytes(shape, bits_of(page))
-    if bounded and expected > stored * (LARGEST_EXPANSION if page.compression != 1 else 1):
+    if not _within(page, size):
+        return False
+    stored, expected = sum(page.databytecounts), packed_bytes(shape, bits_of(page))
+    largest = largest_expansion(page.compression)
+    piece, largest_piece = packed_bytes(piece_shape(page), bits_of(page)), max(page.databytecounts)
+    if (
+        expected > stored * largest
+        or (piece > largest_piece * largest and page.compression != 1)
+        or stored > size
+    ):
         raise InputError(
             f"{path}: page {page.index} stores {stored} bytes for {expected} bytes of pixels; the header is "
             "damaged: export or copy the file again"
         )
-    return bounded
+    return True
 
 
 def _truncated(path: Path, complete: int, declared: int) -> InputError:
@@ -161,15 +144,6 @@ def _truncated(path: Path, complete: int, declared: int) -> InputError:
     )
 
 
-def _hold(pieces: Pieces, first: Any, size: int, frame_bytes: int) -> bool:
-    """Whether all pieces lie within the file and can hold the pixels of their frames."""
-    offsets, counts = pieces.offsets, pieces.counts
-    if not bool(((offsets > 0) & (counts > 0) & (offsets <= size) & (offsets + counts <= size)).all()):
-        return False
-    largest = LARGEST_EXPANSION if first.compression != 1 else 1
-    return bool((counts.sum(axis=1) * largest >= frame_bytes).all())
-
-
 def _of_a_set(path: Path) -> InputError:
     return InputError(
         f"{path}: frames are missing from this OME-TIFF: it was cut short, or they lie in other files of a set; copy "
@@ -177,10 +151,16 @@ def _of_a_set(path: Path) -> InputError:
     )
 
 
+def _plain(first: Any) -> bool:
+    """Whether the pixels of a page are stored as they are, row by row."""
+    return bool(
+        first.compression == 1 and first.predictor == 1 and first.fillorder == 1 and first.is_contiguous
+    )
+
+
 def _in_one_piece(page: Any) -> bool:
     """Whether the pixels of a page lie uncompressed one behind the other."""
-    first = page.keyframe
-    if first.compression != 1 or first.predictor != 1 or first.fillorder != 1 or not first.is_contiguous:
+    if not _plain(page.keyframe):
         return False
     places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     return all(start + count == after for (start, count), (after, _) in itertools.pairwise(places))
@@ -211,7 +191,7 @@ def _check_pages(
 
 def _page_numbers(path: Path, tif: Any, images: int) -> list[int]:
     """Page of every image of a file; OME says it for each."""
-    if not tif.is_ome or len(tif.series) != 1 or len(tif.series[0].pages) != images:
+    if not tif.pages[0].is_ome or len(tif.series) != 1 or len(tif.series[0].pages) != images:
         return list(range(images))
     pages = list(tif.series[0].pages)
     if any(page is None or not isinstance(page.index, int) for page in pages):
@@ -219,13 +199,16 @@ def _page_numbers(path: Path, tif: Any, images: int) -> list[int]:
     return [page.index for page in pages]
 
 
-def _inspect(path: Path, tif: Any, size: int, listener: _Listener, choice: Choice) -> Pages:
+def _inspect(path: Path, tif: Any, size: int, headers: Survey, listener: Listener, choice: Choice) -> Pages:
     first = tif.pages[0]
-    scan_image = ScanImage(str(path), first) if tif.is_scanimage and len(first.shape) == 2 else None
-    axes, shape = "TYX", (len(tif.pages), *first.shape)
-    if scan_image is None:
+    scan_image = ScanImage(str(path), first) if first.is_scanimage and len(first.shape) == 2 else None
+    axes, shape = "TYX", (headers.num_pages, *first.shape)
+    if scan_image is not None and not believed(tif, size):
+        shape = (len(tif.pages), *first.shape)
+    silent = len(first.shape) == 2 and headers.num_pages > 1 and not first.flags - SILENT
+    if scan_image is None and not silent:
         axes, shape = _images(path, tif, size, listener)
-        if tif.is_ome and math.prod(shape[:-2]) < images_of_ome(tif):
+        if first.is_ome and math.prod(shape[:-2]) < images_of_ome(tif):
             raise _of_a_set(path)
     dtype = np.dtype(first.dtype)
     if dtype.kind not in "uif":
@@ -235,15 +218,15 @@ def _inspect(path: Path, tif: Any, size: int, listener: _Listener, choice: Choic
     if scan_image is not None:
         numbers, scale = scan_image.frames_of(images, choice), scan_image.scale()
     else:
-        numbers = frames_of(str(path), axes[:-2], shape[:-2], choice, says_time=bool(tif.is_ome))
-        scale = of_imagej(tif) if tif.is_imagej else of_ome(tif) if tif.is_ome else Scale()
+        numbers = frames_of(str(path), axes[:-2], shape[:-2], choice, says_time=bool(first.is_ome))
+        scale = of_imagej(tif) if first.is_imagej else of_ome(tif) if first.is_ome else Scale()
     movie = (len(numbers), *frame_shape)
     if len(numbers) < 2:
         raise InputError(f"{path}: a single frame of this channel and plane; a movie needs at least two")
     stored = dtype.newbyteorder(tif.byteorder)
     frame_bytes = math.prod(frame_shape) * dtype.itemsize
     in_one_piece = 0  # frames whose pixels are there even if their page headers are not
-    series = tif.series[0] if scan_image is None else None
+    series = tif.series[0] if scan_image is None and not silent else None
     if (
         series is not None
         and first.compression == 1
@@ -257,15 +240,17 @@ def _inspect(path: Path, tif: Any, size: int, listener: _Listener, choice: Choic
             return Pages(movie, stored, numbers, series.dataoffset + numbers * frame_bytes, None, scale)
         in_one_piece = images
     wanted = _page_numbers(path, tif, images)
-    pieces = find_pieces(path, tif, size, images) if max(wanted) < images and not listener.errors else None
-    if pieces is not None and _hold(
-        pieces, first, size, packed_bytes((shape[-2], shape[-1]), bits_of(first))
-    ):
-        order = np.asarray(wanted)[numbers]
-        offsets, counts = pieces.offsets[order], pieces.counts[order]
-        if _in_one_piece(first) and bool((offsets[:, :-1] + counts[:, :-1] == offsets[:, 1:]).all()):
-            return Pages(movie, stored, order, offsets[:, 0], None, scale)
-        return Pages(movie, stored, order, None, Pieces(offsets, counts), scale)
+    frame_bytes = packed_bytes(frame_shape, bits_of(first))
+    if max(wanted) < headers.num_alike and not listener.errors and first.compression in SIMPLE:
+        pieces = headers.pieces
+        of_a_piece = packed_bytes(piece_shape(first), bits_of(first))
+        as_many = pieces.offsets.shape[1] == len(first.dataoffsets) >= math.prod(first.chunked)
+        if as_many and pieces.hold(frame_bytes, of_a_piece, first.compression, size):
+            order = np.asarray(wanted)[numbers]
+            found = Pieces(pieces.offsets[order], pieces.counts[order])
+            if _plain(first) and found.in_one_piece():
+                return Pages(movie, stored, order, found.offsets[:, 0], None, scale)
+            return Pages(movie, stored, order, None, found, scale)
     complete, places = _check_pages(path, tif, wanted, (frame_shape, dtype), size)
     if complete < images:
         raise _truncated(path, max(complete, in_one_piece if listener.errors else 0), images)
@@ -289,8 +274,10 @@ def inspect_movie(path: Path, choice: Choice) -> Pages:
         InputError: missing, empty, not a TIFF, not a movie, cut short, damaged, or a missing decoder.
     """
     size = require_file(path)
+    headers = _surveyed(path, size)
     with listening() as listener, opened(path) as tif:
-        return _guarded(path, lambda: _inspect(path, tif, size, listener, choice))
+        listener.errors += not headers.whole
+        return _guarded(path, lambda: _inspect(path, tif, size, headers, listener, choice))
 
 
 def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype, int | None]:
@@ -303,9 +290,10 @@ def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype, int | None]:
         InputError: missing, empty, not a TIFF, not one grey frame, cut short, damaged, or a missing decoder.
     """
     size = require_file(path)
+    headers = _surveyed(path, size)
 
-    def inspect(tif: Any, listener: _Listener) -> tuple[tuple[int, int], np.dtype, int | None]:
-        page, num_pages = tif.pages[0], len(tif.pages)
+    def inspect(tif: Any, listener: Listener) -> tuple[tuple[int, int], np.dtype, int | None]:
+        page, num_pages = tif.pages[0], headers.num_pages
         if num_pages != 1 or len(page.shape) != 2:
             raise InputError(
                 f"{path}: {num_pages} pages of shape {tuple(page.shape)}; each file of a folder holds one grey frame: "
@@ -315,7 +303,7 @@ def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype, int | None]:
         if dtype.kind not in "uif":
             raise InputError(f"{path}: pixels of type {dtype} are not real numbers; store integers or floats")
         require_decoder(path, page)
-        if not _complete(path, page, shape, dtype, size) or listener.errors:
+        if not _complete(path, page, shape, dtype, size) or listener.errors or not headers.whole:
             raise _truncated(path, 0, 1)
         place = int(page.dataoffsets[0]) if _in_one_piece(page) else None
         return shape, dtype.newbyteorder(tif.byteorder), place
@@ -324,24 +312,23 @@ def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype, int | None]:
         return _guarded(path, lambda: inspect(tif, listener))
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """The file as tifffile sees it, or an InputError where it sees none."""
+def _surveyed(path: Path, size: int) -> Survey:
+    """What the headers say, before tifffile follows them.
+
+    Raises:
+        InputError: not a TIFF file, unreadable, or headers that lead nowhere or claim more than the file holds.
+    """
     try:
-        tif = tifffile.TiffFile(path, _multifile=False)  # no other file of an OME set is opened
+        headers = survey(path, size)
     except OSError as error:
         raise InputError(f"{path}: cannot be opened: {error.strerror or error}") from error
-    except Exception as error:
-        raise InputError(
-            f"{path}: not a TIFF file, or its header is damaged; export or copy it again"
-        ) from error
-    try:
-        if len(tif.pages) and tif.is_scanimage and not tif.is_bigtiff and tif.filehandle.size < OFFSETS_HOLD:
-            tif.filehandle.seek(4)  # where the place of the first header stands
-            tif.pages = tifffile.TiffPages(tif)  # the headers, instead of a guess that all are equally long
-        yield tif
-    finally:
-        tif.close()
+    if headers is None:
+        raise InputError(f"{path}: not a TIFF file, or its header is damaged; export or copy it again")
+    if headers.damage:
+        with listening(), opened(path) as tif:
+            if believed(tif, size) or not tif.pages[0].is_scanimage:
+                raise damaged(path, headers.damage)
+    return headers
 
 
 def _guarded(path: Path, work: Any) -> Any:
