@@ -163,13 +163,22 @@ def micrometres(height: Any, width: Any, unit: Any) -> tuple[float, float] | Non
     return tall * factor, wide * factor
 
 
-def require_expansion(name: str, pixel_bytes: int, stored_bytes: int, compressed: bool) -> None:
+def require_expansion(
+    name: str, pixel_bytes: int, stored_bytes: int, compressed: bool, most: int = LARGEST_EXPANSION
+) -> None:
     """Refuse a header that claims more pixels than its file can hold, before memory is taken for them.
+
+    Args:
+        name: the file, for the message.
+        pixel_bytes: that the header claims.
+        stored_bytes: that are there for them.
+        compressed: whether they are.
+        most: pixel bytes that come out of a stored one where they are.
 
     Raises:
         InputError: `pixel_bytes` cannot come out of `stored_bytes`.
     """
-    if pixel_bytes > stored_bytes * (LARGEST_EXPANSION if compressed else 1):
+    if pixel_bytes > stored_bytes * (most if compressed else 1):
         raise InputError(
             f"{name}: {stored_bytes} bytes are stored for {pixel_bytes} bytes of pixels; the file is cut short or its "
             "header is damaged: copy or export it again"

@@ -11,14 +11,12 @@ import numpy as np
 from lassovae._errors import InputError
 from lassovae.data._choice import Choice, choose_dataset, chosen, micrometres, positive
 from lassovae.data._files import require_file
-from lassovae.data._hdf5 import Hdf5Recording, follow, number_of, open_hdf5, opened
+from lassovae.data._hdf5 import Hdf5Recording, open_hdf5
+from lassovae.data._hdf5_file import follow, members, number_of, opened, word_of
+from lassovae.data._hdf5_pixels import check_pixels
 from lassovae.data._recording import Recording
 
 SERIES = ("TwoPhotonSeries", "OnePhotonSeries")
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def is_nwb(path: Path) -> bool:
@@ -27,15 +25,9 @@ def is_nwb(path: Path) -> bool:
         return "nwb_version" in file.attrs
 
 
-def _series(file: h5py.File) -> list[str]:
-    found = []
-
-    def visit(name: str, thing: Any) -> None:
-        if isinstance(thing, h5py.Group) and _text(thing.attrs.get("neurodata_type", "")) in SERIES:
-            found.append("/" + name)
-
-    file.visititems(visit)
-    return found
+def _series(path: Path, file: h5py.File) -> list[str]:
+    things = members(path, file)
+    return [name for name, thing in things if word_of(path, thing, "neurodata_type") in SERIES]
 
 
 def _full_name(name: str, found: list[str], given: str | None) -> str | None:
@@ -55,25 +47,42 @@ def _full_name(name: str, found: list[str], given: str | None) -> str | None:
     return same[0] if same else given
 
 
+def _numbers(path: Path, thing: Any, most: int | None, *places: int) -> list[float] | None:
+    """Some numbers of a dataset of one axis, or of the only number; None where it holds no plain numbers in this file.
+
+    Args:
+        path: the file.
+        thing: found in it.
+        most: numbers that it may hold; None for any.
+        places: of the numbers; all where there are none.
+    """
+    if (
+        not isinstance(thing, h5py.Dataset)
+        or thing.ndim > 1
+        or not thing.size
+        or thing.size > (most or thing.size)
+    ):
+        return None
+    try:
+        check_pixels(path, thing, path.stat().st_size)
+    except InputError:
+        return None
+    if not places or thing.ndim == 0:
+        return [float(number) for number in np.ravel(thing[()])]
+    return [float(thing[place]) for place in places]
+
+
 def _rate(path: Path, file: h5py.File, series: str) -> float | None:
     """Frames per second: what the series says, or its time stamps, or its imaging plane."""
     start = follow(path, file, f"{series}/starting_time")
-    if isinstance(start, h5py.Dataset) and (rate := number_of(start.attrs, "rate")) is not None:
+    if isinstance(start, h5py.Dataset) and (rate := number_of(start, "rate")) is not None:
         return rate
     stamps = follow(path, file, f"{series}/timestamps")
-    if isinstance(stamps, h5py.Dataset) and stamps.ndim == 1 and len(stamps) > 1 and not stamps.external:
-        duration = positive(float(stamps[-1]) - float(stamps[0]))
-        if duration is not None:
-            return positive((len(stamps) - 1) / duration)
-    rate = follow(path, file, f"{series}/imaging_plane/imaging_rate")
-    return positive(rate[()]) if isinstance(rate, h5py.Dataset) and rate.size == 1 else None
-
-
-def _numbers(thing: Any) -> list[float] | None:
-    """The two or three numbers of a small dataset."""
-    if not isinstance(thing, h5py.Dataset) or thing.external or thing.shape not in ((2,), (3,)):
-        return None
-    return [float(number) for number in np.asarray(thing[()], float)]
+    ends = _numbers(path, stamps, None, 0, -1)
+    if ends is not None and len(ends) == 2 and (duration := positive(ends[1] - ends[0])) is not None:
+        return positive((len(stamps) - 1) / duration)
+    rates = _numbers(path, follow(path, file, f"{series}/imaging_plane/imaging_rate"), 1)
+    return positive(rates)
 
 
 def _pixel_size(
@@ -81,11 +90,11 @@ def _pixel_size(
 ) -> tuple[float, float] | None:
     """(height, width) in micrometres, from the grid spacing of the imaging plane or the field of view."""
     spacing = follow(path, file, f"{series}/imaging_plane/grid_spacing")
-    numbers = _numbers(spacing)
-    if numbers is not None:
-        return micrometres(numbers[1], numbers[0], _text(spacing.attrs.get("unit", "meters")))
-    numbers = _numbers(follow(path, file, f"{series}/field_of_view"))
-    if numbers is not None:
+    numbers = _numbers(path, spacing, 3)
+    if numbers is not None and len(numbers) > 1:
+        return micrometres(numbers[1], numbers[0], word_of(path, spacing, "unit") or "meters")
+    numbers = _numbers(path, follow(path, file, f"{series}/field_of_view"), 3)
+    if numbers is not None and len(numbers) > 1:
         return micrometres(numbers[1] / shape[2], numbers[0] / shape[1], "m")
     return None
 
@@ -111,7 +120,7 @@ def open_nwb(path: Path, choice: Choice) -> Recording:
             recording = open_hdf5(path, choice)
             recording.kind = "NWB"
             return recording
-        found = _series(file)
+        found = _series(path, file)
         series = choose_dataset(name, found, _full_name(name, found, choice.dataset), "TwoPhotonSeries")
         data = follow(path, file, f"{series}/data")
         if follow(path, file, f"{series}/external_file") is not None:

@@ -17,7 +17,7 @@ from lassovae.data._choice import (
     one_line,
     positive,
 )
-from lassovae.data._hdf5 import RATE_ATTRIBUTES, number_of
+from lassovae.data._hdf5 import RATE_ATTRIBUTES
 from lassovae.data._recording import Recording, check_movie
 from lassovae.data._stretches import Stretches
 from lassovae.data._tiff_axes import frames_of
@@ -105,6 +105,12 @@ class ZarrRecording(Recording):
         return np.require(pixels, self.dtype, ["C", "O", "W"])
 
 
+def _number_of(attributes: dict[str, Any], *names: str) -> float | None:
+    """The first of these attributes that is a finite number above 0."""
+    found = (positive(attributes.get(name)) for name in names)
+    return next((number for number in found if number is not None), None)
+
+
 def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:
     """The first image of an OME-Zarr group, None where it is not one."""
     inner = attributes.get("ome", attributes)
@@ -170,6 +176,6 @@ def open_zarr(path: Path, choice: Choice) -> Recording:
     else:
         movies = list(arrays)
     array = arrays[choose_dataset(str(path), movies, choice.dataset, "arrays of three axes")]
-    rate = number_of(array.attributes, *RATE_ATTRIBUTES) or number_of(attributes, *RATE_ATTRIBUTES)
-    side = number_of(array.attributes, "pixel_size_um") or number_of(attributes, "pixel_size_um")
+    rate = _number_of(array.attributes, *RATE_ATTRIBUTES) or _number_of(attributes, *RATE_ATTRIBUTES)
+    side = _number_of(array.attributes, "pixel_size_um") or _number_of(attributes, "pixel_size_um")
     return ZarrRecording(array, frame_rate_hz=rate, pixel_size_um=micrometres(side, side, "um"))

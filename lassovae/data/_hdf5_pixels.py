@@ -1,0 +1,142 @@
+"""Whether the pixels of an HDF5 dataset are in its file, and can be decoded safely: proved before any is read."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from lassovae._errors import InputError
+from lassovae.data._choice import LARGEST_EXPANSION, require_expansion
+
+SHUFFLE, FLETCHER, LZF = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF
+# Pixel bytes that can come out of a stored byte: deflate's longest match is 258 bytes in 2 bits, LZF's 264 in 3 bytes.
+EXPANSIONS = {h5py.h5z.FILTER_DEFLATE: 1032, LZF: 88, SHUFFLE: 1, FLETCHER: 1}
+CHECKSUM_BYTES = 4
+
+
+def _check_filters(name: str, dataset: h5py.Dataset) -> int:
+    """The most pixel bytes of a stored byte; refuses what this HDF5 cannot undo, or would undo without looking.
+
+    libhdf5 takes the settings of its own filters from the file and works by them, though they do not fit the dataset:
+    then it reads and writes beyond its memory.
+    """
+    properties = dataset.id.get_create_plist()
+    count, expansion = properties.get_nfilters(), 1
+    chunk_pixels = math.prod(dataset.chunks or ())
+    for position in range(count):
+        code, _, settings, label = properties.get_filter(position)
+        if not h5py.h5z.filter_avail(code):
+            shown = label.decode(errors="replace") or f"filter {code}"
+            raise InputError(
+                f"{name}: compressed with {shown}, which this HDF5 cannot read; repack it with gzip "
+                "(h5repack -f GZIP=4)"
+            )
+        expansion *= EXPANSIONS.get(code, LARGEST_EXPANSION)
+        item = dataset.dtype.itemsize
+        honest = {
+            SHUFFLE: settings[:1] == (item,),
+            FLETCHER: position == count - 1,  # it stands at the end: of nothing it would take a checksum away
+            LZF: settings[2:3] == (chunk_pixels * item,),
+            h5py.h5z.FILTER_SCALEOFFSET: settings[2:3] == (chunk_pixels,) and settings[4:5] == (item,),
+            h5py.h5z.FILTER_SZIP: settings[2:3] == (8 * item,) and 0 < settings[1] <= 32,
+            h5py.h5z.FILTER_NBIT: False,
+        }
+        if not honest.get(code, True):
+            raise InputError(
+                f"{name}: the settings of a compression (HDF5 filter {code}) do not fit its pixels; the file is "
+                "damaged: copy it again, or repack it with gzip (h5repack -f GZIP=4)"
+            )
+    return min(expansion, LARGEST_EXPANSION)
+
+
+def _check_chunks(name: str, dataset: h5py.Dataset, size: int, expansion: int) -> None:
+    """Refuse chunks that are missing, lie beyond the end of the file, or claim more than they can hold."""
+    chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    steps = dataset.chunks
+    grid = [-(-side // step) for side, step in zip(dataset.shape, steps, strict=True)]
+    expected = math.prod(grid)
+    if expected > size:  # each takes a byte at least
+        raise _incomplete(name, expected, expected)
+    shrinking = _shrinking(dataset)
+    there, largest, smallest = bytearray(expected), 0, chunk_bytes
+
+    def visit(info: Any) -> None:
+        nonlocal largest, smallest
+        place = [at // step for at, step in zip(info.chunk_offset, steps, strict=True)]
+        if info.byte_offset is None or info.byte_offset + info.size > size:
+            return
+        if all(0 <= at < most for at, most in zip(place, grid, strict=True)):
+            there[sum(at * math.prod(grid[axis + 1 :]) for axis, at in enumerate(place))] = 1
+        largest = max(largest, info.size)
+        as_it_is = info.filter_mask & shrinking == shrinking
+        smallest = min(smallest, info.size if as_it_is else info.size - CHECKSUM_BYTES + chunk_bytes)
+
+    dataset.id.chunk_iter(visit)
+    if missing := expected - sum(there):
+        raise _incomplete(name, missing, expected)
+    if smallest < chunk_bytes:
+        raise InputError(f"{name}: a chunk holds less than its pixels; the file is damaged: copy it again")
+    require_expansion(name, chunk_bytes, largest, shrinking > 0, expansion)
+
+
+def _shrinking(dataset: h5py.Dataset) -> int:
+    """Which filters change the size of a chunk, as the bits by which a chunk says that it was not compressed."""
+    properties = dataset.id.get_create_plist()
+    codes = [properties.get_filter(position)[0] for position in range(properties.get_nfilters())]
+    return sum(1 << position for position, code in enumerate(codes) if code not in (SHUFFLE, FLETCHER))
+
+
+def _incomplete(name: str, missing: int, expected: int) -> InputError:
+    return InputError(
+        f"{name}: {missing} of {expected} chunks were never written or are cut off; the recording was broken off: "
+        "copy it again, or save the frames that are there"
+    )
+
+
+def _check_type(name: str, dataset: h5py.Dataset) -> None:
+    """Refuse pixels that are no numbers, or numbers whose bits lie elsewhere than their bytes."""
+    if dataset.dtype.kind not in "uif" or dataset.shape is None:
+        raise InputError(
+            f"{name}: pixels of type {dataset.dtype} are not real numbers; store integers or floats"
+        )
+    stored = dataset.id.get_type()
+    if dataset.dtype.kind == "f":
+        plain = stored.equal(h5py.h5t.py_create(dataset.dtype))
+    else:
+        bits = 8 * dataset.dtype.itemsize
+        plain = stored.get_size() * 8 == bits and stored.get_offset() + stored.get_precision() <= bits
+    if not plain:
+        raise InputError(
+            f"{name}: pixels of an unusual type of number; store integers or floats of 8 to 64 bits"
+        )
+
+
+def check_pixels(path: Path, dataset: h5py.Dataset, size: int) -> None:
+    """Prove that the pixels of a dataset are in this file, before any is read.
+
+    Args:
+        path: the file.
+        dataset: the movie.
+        size: bytes of the file.
+
+    Raises:
+        InputError: they lie in other files, were never written, are cut off, or cannot be decompressed.
+    """
+    name = f"{path} ({dataset.name})"
+    if dataset.external or dataset.is_virtual:
+        raise InputError(f"{name}: its pixels lie in other files, which are not followed; open those files")
+    _check_type(name, dataset)
+    expansion = _check_filters(name, dataset)
+    num_bytes = math.prod(dataset.shape) * dataset.dtype.itemsize
+    if dataset.chunks is None:
+        stored = dataset.id.get_storage_size()
+        if min(stored, size) < num_bytes:
+            raise InputError(
+                f"{name}: {min(stored, size)} of {num_bytes} bytes of pixels were ever written; the recording was "
+                "broken off: copy it again"
+            )
+    elif num_bytes:
+        _check_chunks(name, dataset, size, expansion)

@@ -1,0 +1,118 @@
+"""Words in HDF5 attributes, read from the bytes of the file: libhdf5 does not end where its heap of words is damaged.
+
+Words of no fixed length lie in a heap of the file ("GCOL"), which libhdf5 walks through for as long as it takes: an
+object without a size in it, and the process hangs. Nothing here is longer than a bound. Only what lies in the header of
+an object is found, as up to eight attributes do.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+LONGEST = 1 << 16  # bytes of a part of a header
+MOST_PARTS = 64  # of a header
+LARGEST_HEAP = 1 << 24  # bytes of a heap that are looked through
+CONTINUED, ATTRIBUTE = 0x10, 0x0C
+WORD_TYPE = 0x19  # version 1, class 9: of variable length
+
+
+def _at(file: BinaryIO, place: int, size: int) -> bytes:
+    file.seek(place)
+    return file.read(size)
+
+
+def _old_messages(content: bytes) -> Iterator[tuple[int, bytes]]:
+    place = 0
+    while place + 8 <= len(content):
+        kind, size = struct.unpack_from("<HH", content, place)
+        yield kind, content[place + 8 : place + 8 + size]
+        place += 8 + size
+
+
+def _new_messages(content: bytes, numbered: bool) -> Iterator[tuple[int, bytes]]:
+    head = 6 if numbered else 4
+    place = 0
+    while place + head <= len(content):
+        kind, size = struct.unpack_from("<BH", content, place)
+        yield kind, content[place + head : place + head + size]
+        place += head + size
+
+
+def _messages(file: BinaryIO, base: int, address: int) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of the messages in the header of an object."""
+    head = _at(file, base + address, 32)
+    new = head[:4] == b"OHDR"
+    if new:
+        flags = head[5]
+        first = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
+        width = 1 << (flags & 3)
+        parts = [(address + first + width, int.from_bytes(head[first : first + width], "little"))]
+    else:
+        flags, parts = 0, [(address + 16, *struct.unpack_from("<I", head, 8))]
+    for _ in range(MOST_PARTS):
+        if not parts:
+            return
+        place, size = parts.pop(0)
+        content = _at(file, base + place, min(size, LONGEST))
+        if new:
+            inner = content[4:-4] if content[:4] == b"OCHK" else content
+            messages = _new_messages(inner, bool(flags & 4))
+        else:
+            messages = _old_messages(content)
+        for kind, message in messages:
+            if kind == CONTINUED:
+                parts.append(struct.unpack_from("<QQ", message))
+            yield kind, message
+
+
+def _value(message: bytes, name: str) -> tuple[int, int, int] | None:
+    """Length, heap and number of the word in an attribute of this name."""
+    version, sizes = message[0], struct.unpack_from("<HHH", message, 2)
+    place = 9 if version == 3 else 8
+    of_name, of_type, of_space = (-(-size // 8) * 8 for size in sizes) if version == 1 else sizes
+    found = message[place : place + sizes[0]].rstrip(b"\0")
+    stored = message[place + of_name : place + of_name + 1]
+    if found != name.encode() or stored != bytes([WORD_TYPE]):
+        return None
+    length, heap, number = struct.unpack_from("<IQI", message, place + of_name + of_type + of_space)
+    return length, heap, number
+
+
+def _in_heap(file: BinaryIO, place: int, number: int) -> bytes | None:
+    """An object of a heap by its number."""
+    head = _at(file, place, 16)
+    if head[:4] != b"GCOL":
+        return None
+    content = _at(file, place, min(int.from_bytes(head[8:16], "little"), LARGEST_HEAP))
+    place = 16
+    while place + 16 <= len(content):
+        found, _, size = struct.unpack_from("<HH4xQ", content, place)
+        if found == number:
+            return content[place + 16 : place + 16 + size]
+        if found == 0:  # the rest is free
+            return None
+        place += 16 + -(-size // 8) * 8
+    return None
+
+
+def stored_word(file: BinaryIO, base: int, address: int, name: str, longest: int) -> str | None:
+    """A word of variable length in an attribute; None where there is none, or its place is damaged.
+
+    Args:
+        file: open for reading.
+        base: byte at which addresses of the file count from 0.
+        address: of the object's header.
+        name: of the attribute.
+        longest: bytes that the word may have.
+    """
+    try:
+        for kind, message in _messages(file, base, address):
+            if kind == ATTRIBUTE and (value := _value(message, name)) is not None:
+                length, heap, number = value
+                word = _in_heap(file, base + heap, number) if length <= longest else None
+                return None if word is None else word[:length].rstrip(b"\0").decode(errors="replace")
+    except (struct.error, IndexError, OSError, OverflowError):
+        return None
+    return None
