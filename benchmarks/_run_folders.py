@@ -151,7 +151,7 @@ class Workshop:
         return ended
 
 
-def write_study(folder: Path) -> None:
+def write_study(folder: Path, frames: int = FRAMES) -> None:
     """Four runs of blobs that brighten one after another on an uneven background, as TIFF, and their CSV."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(7)
@@ -160,8 +160,8 @@ def write_study(folder: Path) -> None:
     blobs = [np.exp(-((rows - r) ** 2 + (columns - c) ** 2) / 12) for r, c in ((4, 5), (11, 18))]
     table = ["recording,condition,block"]
     for i, label in enumerate(LABELS):
-        signal_of = np.zeros((FRAMES, 2))
-        for t in range(1, FRAMES):
+        signal_of = np.zeros((frames, 2))
+        for t in range(1, frames):
             signal_of[t, 0] = 0.7 * signal_of[t - 1, 0] + rng.exponential(0.3)
             signal_of[t, 1] = 0.5 * signal_of[t - 1, 1] + 0.6 * signal_of[t - 1, 0]
         light = background * (1 + 0.3 * np.tensordot(signal_of, blobs, axes=1))
@@ -171,7 +171,8 @@ def write_study(folder: Path) -> None:
     (folder / "study.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """Of bytes, a string or an array, with its dtype and shape."""
     if isinstance(value, (bytes, str)):
         return hashlib.sha256(value if isinstance(value, bytes) else value.encode()).hexdigest()[:16]
     array = np.asarray(value)
@@ -180,28 +181,28 @@ def _digest(value: object) -> str:
     )
 
 
-def model_of(folder: Path) -> dict[str, str]:
+def model_of(folder: Path, checkpoint: str = "final") -> dict[str, str]:
     """Name of everything that `lassovae.load` reads -> a digest of its bits."""
     import jax
 
     import lassovae
 
-    model = lassovae.load(folder)
+    model = lassovae.load(folder, checkpoint=checkpoint)
     leaves = jax.tree.leaves_with_path((model.weights, model.positions))
-    found = {jax.tree_util.keystr(path): _digest(leaf) for path, leaf in leaves}
+    found = {jax.tree_util.keystr(path): digest(leaf) for path, leaf in leaves}
     for name in ("mean_frame", "scale", "offset", "lam_factor", "reference", "bad_pixels"):
         value = getattr(model, name)
-        found[name] = "None" if value is None else _digest(value)
-    return found | {name: _digest(repr(getattr(model, name))) for name in ("config", "history", "notes")}
+        found[name] = "None" if value is None else digest(value)
+    return found | {name: digest(repr(getattr(model, name))) for name in ("config", "history", "notes")}
 
 
 def analysis_of(folder: Path) -> dict[str, str]:
     """The same of the tables and arrays that an analysis wrote; the digests of its JSON leave out where it lies."""
-    found = {path.name: _digest(path.read_bytes()) for path in sorted((folder / "tables").glob("*"))}
+    found = {path.name: digest(path.read_bytes()) for path in sorted((folder / "tables").glob("*"))}
     for name in ("results.npz", "analysis.npz"):
         with np.load(folder / name, allow_pickle=False) as stored:
-            found |= {f"{name}:{key}": _digest(stored[key]) for key in stored.files}
-    found["analysis.json"] = _digest(
+            found |= {f"{name}:{key}": digest(stored[key]) for key in stored.files}
+    found["analysis.json"] = digest(
         json.dumps(json.loads((folder / "analysis.json").read_text())["analysis"])
     )
     return found
@@ -219,7 +220,7 @@ def everything(folder: Path) -> dict[str, str]:
     if (folder / "analysis.json").exists():
         found |= {f"analysis {name}": digest for name, digest in analysis_of(folder).items()}
     for name in ("config.json", "metrics.jsonl", "study.json"):
-        found[f"file {name}"] = _digest((folder / name).read_bytes())
+        found[f"file {name}"] = digest((folder / name).read_bytes())
     return found | {f"there {name}": "" for name in listing(folder)}
 
 

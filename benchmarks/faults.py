@@ -1,7 +1,7 @@
 """Real faults under a training and its analysis: one clear error each, and nothing lost once they are mended.
 
-Disks are small tmpfs mounts and read-only bind mounts, where the user may mount; rights are tried without
-root's right to ignore them; recordings are changed in the middle of a training, which waits meanwhile (SIGSTOP). After each fault
+Disks are small tmpfs mounts and read-only bind mounts, where the user may mount; rights are tried without root's right
+to ignore them; recordings are changed in the middle of a training, which waits meanwhile (SIGSTOP). After each fault
 the command must have ended with status 1 or 2 and exactly one line `lassovae: error:`, and when the fault is taken away
 the same command with --resume must end in the folder of a run that nothing disturbed, bit for bit.
 
