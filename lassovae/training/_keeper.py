@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import signal
 import time
@@ -15,6 +15,7 @@ import jax
 from lassovae._errors import TrainingError
 from lassovae._sharing import preempted
 from lassovae._stopping import StopRequest
+from lassovae.training._folder import metrics_text
 from lassovae.training._run import RunFolder
 from lassovae.training._step import TrainState
 
@@ -28,7 +29,7 @@ class Keeper:
         run: where to; None keeps nothing.
         stop: what was asked for.
         tree_of: makes of a state what a checkpoint holds.
-        history: rows of all steps so far; who trains appends to them.
+        history: rows of all steps so far.
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class Keeper:
         tree_of: Callable[[TrainState], Any],
         history: Sequence[dict[str, Any]],
     ):
-        self._run, self._stop, self._tree_of, self._history = run, stop, tree_of, history
+        self._run, self._stop, self._tree_of = run, stop, tree_of
         self._saved_at, self._log = time.monotonic(), -1
+        self._metrics = hashlib.sha256(metrics_text(history).encode())  # grows with them
 
     @contextmanager
     def writing(self, done: int) -> Iterator[None]:
@@ -67,9 +69,10 @@ class Keeper:
         Raises:
             TrainingError: they cannot be written.
         """
+        text = metrics_text([row]).encode()
+        self._metrics.update(text)
         if self._log < 0:
             return
-        text = (json.dumps(row) + "\n").encode()
         try:
             while text:
                 text = text[os.write(self._log, text) :]
@@ -108,7 +111,7 @@ class Keeper:
         """
         if self._run is None:
             return
-        self._run.save(str(step), step, self._tree_of(state), self._history, loss)
+        self._run.save(str(step), step, self._tree_of(state), self._metrics.hexdigest(), loss)
         self._saved_at = time.monotonic()
         self._stop.place = _saved(step)
         self._stop.gently = False

@@ -22,6 +22,7 @@ from lassovae.training._step import initial_state
 from lassovae.training._trees import held, unknown_positions
 
 Which = Literal["final", "best"]
+NEEDED = {"step", "run", "start", "nonzeros", "failed"}  # in the rows of every format
 
 
 def load(run_dir: str | Path, *, checkpoint: Which = "final") -> Model:
@@ -65,6 +66,10 @@ def load(run_dir: str | Path, *, checkpoint: Which = "final") -> Model:
         raise _unfinished(folder, step, _num_steps(found, config))
     if rows is None:
         rows = read_rows(folder / "metrics.jsonl", step)
+        if not all(NEEDED <= row.keys() for row in rows):  # no checksum would have told
+            raise InputError(
+                f"{folder / 'metrics.jsonl'} is damaged: restore it, or remove it to load the rest"
+            )
     reference, bad_pixels = read_measured(folder)
     return Model(
         config=config,

@@ -18,7 +18,7 @@ from lassovae._sharing import check_same
 from lassovae._stopping import StopRequest
 from lassovae.data import Prepared, Study, frame_shape_after, num_windows, prepare
 from lassovae.training._epochs import Record, train
-from lassovae.training._folder import provenance, settings
+from lassovae.training._folder import metrics_checksum, provenance, settings
 from lassovae.training._keeper import Keeper
 from lassovae.training._mesh import is_first, make_mesh, replicated
 from lassovae.training._run import RunFolder, open_run
@@ -131,11 +131,11 @@ def _finished(
             positions = model_of(before, config, prepared, history).positions
             tree = tree_of(replicated(mesh, before), prepared, replicated(mesh, positions))
             with stop.saving():
-                run.save(BEST, best.step, tree, history, best.loss)
+                run.save(BEST, best.step, tree, best.metrics, best.loss)
         if not run.has(FINAL):  # resuming a finished training finds it there
             tree = tree_of(state, prepared, replicated(mesh, model.positions))
             with stop.saving():
-                run.save(FINAL, int(state.step), tree, history, None)
+                run.save(FINAL, int(state.step), tree, metrics_checksum(history), None)
     for note in model.notes if is_first() else ():
         logger.warning("%s", note)
     return model

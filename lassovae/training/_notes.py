@@ -24,9 +24,11 @@ def too_many_skipped(history: Sequence[dict[str, Any]], skipped: int, num_steps:
         skipped: 1 if the latest step was skipped, else 0.
         num_steps: steps of the whole training.
     """
+    if not skipped:
+        return ""
     before = [_skipped(row) for row in history]
     total = sum(before) + skipped
-    if not skipped or total < SKIPS_IN_A_ROW:
+    if total < SKIPS_IN_A_ROW:
         return ""
     if all(before[1 - SKIPS_IN_A_ROW :]):
         return f"the training skipped {SKIPS_IN_A_ROW} steps in a row"

@@ -19,7 +19,6 @@ from lassovae.training._folder import (
     BEFORE_CONFIG,
     check_inputs,
     claim,
-    metrics_checksum,
     metrics_text,
     read_metrics,
     went_on,
@@ -132,19 +131,21 @@ class RunFolder:
         return None if name is None else read_saved(self._checkpoints, name)
 
     def has(self, name: str) -> bool:
-        """Whether there is a complete checkpoint of that name."""
-        return manifest_of(self._checkpoints, name).exists()
+        """Whether there is a complete checkpoint of that name, and not a damaged one."""
+        try:
+            check_files(self.folder, read_saved(self._checkpoints, name))
+        except InputError:
+            return False
+        return True
 
-    def save(
-        self, name: str, step: int, tree: Any, history: Sequence[dict[str, Any]], loss: float | None
-    ) -> None:
+    def save(self, name: str, step: int, tree: Any, metrics: str, loss: float | None) -> None:
         """Write a checkpoint, complete when this returns; every process must call it.
 
         Args:
             name: of the checkpoint: its step, FINAL or BEST.
             step: steps done.
             tree: what it holds.
-            history: rows of metrics, those up to `step` and maybe more.
+            metrics: SHA-256 of the lines of metrics.jsonl up to `step`.
             loss: mean over the epoch that it ends, None within one.
 
         Raises:
@@ -159,7 +160,7 @@ class RunFolder:
                 "nothing more can be kept there; train again, or bring the folder back and go on with it (--resume)"
             )
         try:
-            self._write(name, step, tree, history, loss)
+            self._write(name, step, tree, metrics, loss)
         except (OSError, ValueError, RuntimeError) as error:  # Orbax has its own for a full disk
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
             raise TrainingError(
@@ -167,9 +168,7 @@ class RunFolder:
                 "or see who may write there, and go on from the last one (resume=True, --resume)"
             ) from error
 
-    def _write(
-        self, name: str, step: int, tree: Any, history: Sequence[dict[str, Any]], loss: float | None
-    ) -> None:
+    def _write(self, name: str, step: int, tree: Any, metrics: str, loss: float | None) -> None:
         place = self._checkpoints / name
         if is_first():
             remove_saved(self._checkpoints, name)  # a damaged one
@@ -187,7 +186,7 @@ class RunFolder:
             loss=loss,
             files={p.relative_to(self._checkpoints).as_posix(): file_checksum(p) for p in files_of(place)},
             beside={MEASURED: file_checksum(measured)} if measured.exists() else {},
-            metrics=metrics_checksum(history[:step]),
+            metrics=metrics,
         )
         write_sealed(manifest_of(self._checkpoints, name), saved._asdict())
         for old in outdated(self._checkpoints, KEPT):
@@ -213,7 +212,7 @@ def open_run(folder: Path, study: Study, wanted: dict[str, Any], resume: bool) -
     with ExitStack() as stack:
         lock = None
         if is_first():
-            new = not folder.exists()
+            new = [place for place in (folder, *folder.parents) if not place.exists()]
             make_folder(folder)
             stack.callback(_undo, folder, new)
             lock = stack.enter_context(owned(folder, f"training on {study.name}"))
@@ -221,13 +220,18 @@ def open_run(folder: Path, study: Study, wanted: dict[str, Any], resume: bool) -
         yield RunFolder(folder, lock, inputs)
 
 
-def _undo(folder: Path, new: bool) -> None:
-    """What was made for a training that never began goes again; a folder that has a config.json has begun."""
+def _undo(folder: Path, new: Sequence[Path]) -> None:
+    """What was made for a training that never began goes again; a folder that has a config.json has begun.
+
+    Args:
+        folder: of the run.
+        new: it and those above it, the innermost first, as far as they were made for it.
+    """
     if (folder / "config.json").exists():
         return
     with suppress(OSError):
         for name in BEFORE_CONFIG:
             remove(folder / name)
-        for place in (folder / "checkpoints", *([folder] if new else [])):
+        for place in (folder / "checkpoints", *new):
             if place.is_dir() and not any(place.iterdir()):
                 place.rmdir()

@@ -23,7 +23,7 @@ from lassovae.autoencoder import encode
 from lassovae.data import prepare
 from lassovae.training import _epochs, _objective, _step, fit, load
 from lassovae.training._batches import Batch
-from lassovae.training._folder import read_metrics
+from lassovae.training._folder import read_rows
 from lassovae.training._mesh import make_mesh, replicated
 from lassovae.training._notes import SKIPS_IN_A_ROW, too_many_skipped, training_notes
 from lassovae.training._step import initial_state, make_step, schedule
@@ -163,7 +163,7 @@ def test_too_many_skipped_steps_stop_with_step_run_and_window(
     message = rf"the gradient is not finite {where} \({words}\): lower learning_rate, or look at these frames"
     with pytest.raises(TrainingError, match=message):
         fit(study, QUICK, run_dir=tmp_path / "run", show_progress=False)
-    rows = read_metrics(tmp_path / "run" / "metrics.jsonl", 99)
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl", 99)
     assert [row["step"] for row in rows] == list(range(1, stops_at))
 
 

@@ -86,6 +86,16 @@ def test_where_none_is_good_nothing_is_begun_anew(study, tmp_path, monkeypatch):
     assert contents(folder).items() >= {k: v for k, v in before.items() if "checkpoints" in k}.items()
 
 
+def test_a_resume_mends_what_is_damaged_of_a_finished_training(study, finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished[1], folder)
+    for name in ("final", "best"):
+        flip(largest(folder / "checkpoints" / name))
+    assert_same_model(fit(study, CONFIG, run_dir=folder, resume=True, show_progress=False), finished[0])
+    assert_same_model(load(folder), finished[0])
+    assert load(folder, checkpoint="best").history == load(finished[1], checkpoint="best").history
+
+
 def test_what_a_kill_left_half_written_is_no_checkpoint(study, finished, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     cut(study, folder, 20, monkeypatch)
