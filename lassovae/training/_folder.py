@@ -20,7 +20,7 @@ from lassovae._errors import InputError
 from lassovae._files import LEFTOVER
 from lassovae._files import write_text as write_text
 from lassovae._lock import OURS
-from lassovae._sealed import check_seal, read_sealed
+from lassovae._sealed import check_seal, checksum, read_sealed
 from lassovae._sealed import read_json as read_json
 from lassovae._sharing import first_difference
 from lassovae.data import Study
@@ -106,6 +106,16 @@ def _trained(values: dict[str, Any]) -> dict[str, Any]:
     """Settings with every field of this version, less those that only the analysis reads: they may change."""
     config = Config.from_dict(values["config"]).to_dict()
     return values | {"config": {k: v for k, v in config.items() if k not in ANALYSIS_ONLY}}
+
+
+def run_id(wanted: dict[str, Any], made_with: dict[str, Any]) -> str:
+    """What tells a run from others: its settings and its recordings when it was begun.
+
+    Args:
+        wanted: its `settings`.
+        made_with: its `provenance`.
+    """
+    return checksum({"settings": wanted, "inputs": made_with["inputs"]})
 
 
 def _is_ours(folder: Path) -> bool:

@@ -54,7 +54,7 @@ def load(run_dir: str | Path, *, checkpoint: Which = "final") -> Model:
     else:
         name = _sealed_name(folder, checkpoint, found, config)
         saved = read_saved(folder / "checkpoints", name)
-        check_files(folder, saved)
+        check_files(folder, saved, str(found.get("id")))
         rows = read_metrics(folder / "metrics.jsonl", saved)
     whole = initial_state(config, (height, width))
     part = {key: value for key, value in whole._asdict().items() if key != "opt_state"}

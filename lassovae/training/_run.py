@@ -21,6 +21,8 @@ from lassovae.training._folder import (
     claim,
     metrics_text,
     read_metrics,
+    read_settings,
+    run_id,
     went_on,
     write_text,
 )
@@ -59,6 +61,7 @@ class RunFolder:
     def __init__(self, folder: Path, lock: Lock | None, inputs: Inputs):
         self.folder, self.metrics = folder, folder / "metrics.jsonl"
         self._checkpoints, self._lock, self.inputs = folder / "checkpoints", lock, inputs
+        self._id = ""
 
     def begin(
         self, wanted: dict[str, Any], made_with: dict[str, Any], prepared: Prepared, like: Any
@@ -80,13 +83,17 @@ class RunFolder:
         there = (self.folder / "config.json").exists()
         if there:
             made_with = went_on(self.folder, check_inputs(self.folder, made_with), made_with)
+        self._id = (
+            str(read_settings(self.folder / "config.json").get("id")) if there else run_id(wanted, made_with)
+        )
         wait_for_all("run folder read")
         if is_first():
             # config.json last: a folder that has it has the rest
             write_sealed(self.folder / "provenance.json", made_with)
             if not there:
                 write_measured(self.folder, prepared)
-            write_sealed(self.folder / "config.json", wanted)  # what only the analysis reads may have changed
+            whole = wanted | {"id": self._id}
+            write_sealed(self.folder / "config.json", whole)  # what only the analysis reads may have changed
             remove_incomplete(self._checkpoints)
             make_folder(self._checkpoints)
         wait_for_all("run folder made")
@@ -122,7 +129,7 @@ class RunFolder:
         Raises:
             InputError: they are not.
         """
-        check_files(self.folder, saved)
+        check_files(self.folder, saved, self._id)
         return read_tree(self._checkpoints / saved.name, like)
 
     def best(self) -> Saved | None:
@@ -133,7 +140,7 @@ class RunFolder:
     def has(self, name: str) -> bool:
         """Whether there is a complete checkpoint of that name, and not a damaged one."""
         try:
-            check_files(self.folder, read_saved(self._checkpoints, name))
+            check_files(self.folder, read_saved(self._checkpoints, name), self._id)
         except InputError:
             return False
         return True
@@ -182,6 +189,7 @@ class RunFolder:
         measured = self.folder / MEASURED
         saved = Saved(
             name=name,
+            run=self._id,
             step=step,
             loss=loss,
             files={p.relative_to(self._checkpoints).as_posix(): file_checksum(p) for p in files_of(place)},

@@ -20,6 +20,7 @@ class Saved(NamedTuple):
 
     Attributes:
         name: of its folder in checkpoints/; the manifest is NAME.json.
+        run: `run_id` of the run that it is a checkpoint of.
         step: steps done.
         loss: mean over the steps of the epoch that ended there; None within an epoch.
         files: place below checkpoints/ -> SHA-256, of every file of it.
@@ -28,6 +29,7 @@ class Saved(NamedTuple):
     """
 
     name: str
+    run: str
     step: int
     loss: float | None
     files: dict[str, str]
@@ -78,16 +80,22 @@ def names_by_step(checkpoints: Path) -> list[str]:
     return sorted(found, key=int, reverse=True)
 
 
-def check_files(folder: Path, saved: Saved) -> None:
+def check_files(folder: Path, saved: Saved, run: str) -> None:
     """See that every file of a checkpoint is what was written.
 
     Args:
         folder: of the run.
         saved: the checkpoint.
+        run: the run's id, from config.json.
 
     Raises:
         InputError: naming the first file that is missing or damaged.
     """
+    if saved.run != run:
+        raise InputError(
+            f"{manifest_of(folder / 'checkpoints', saved.name)} belongs to another run than {folder / 'config.json'}: "
+            "files of two runs were mixed; restore them or train again"
+        )
     places: dict[Path, str] = {folder / "checkpoints" / name: digest for name, digest in saved.files.items()}
     places |= {folder / name: digest for name, digest in saved.beside.items()}
     for path, digest in places.items():

@@ -86,6 +86,14 @@ def test_where_none_is_good_nothing_is_begun_anew(study, tmp_path, monkeypatch):
     assert contents(folder).items() >= {k: v for k, v in before.items() if "checkpoints" in k}.items()
 
 
+def test_files_of_two_runs_are_not_mixed(study, finished, tmp_path):
+    fit(study, CONFIG.replace(seed=5), run_dir=tmp_path / "other", show_progress=False)
+    shutil.copytree(finished[1], tmp_path / "run")
+    shutil.copy(tmp_path / "other" / "config.json", tmp_path / "run")
+    with pytest.raises(InputError, match=r"final\.json belongs to another run than .*config\.json"):
+        load(tmp_path / "run")
+
+
 def test_a_resume_mends_what_is_damaged_of_a_finished_training(study, finished, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished[1], folder)
