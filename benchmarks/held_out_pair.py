@@ -44,7 +44,7 @@ def judged(seed: int) -> Row:
         prepared = lassovae.data.prepare(study, config.preprocess)
         latents = [lassovae.encode_run(model, frames)[0] for frames in prepared.frames]
         fit = lassovae.raise_if_failed(fit_runs(latents, config.order, LAM))
-        errors = evaluate(model, prepared.frames, latents, fit, LAM)
+        errors, _ = evaluate(model, prepared.frames, latents, fit, LAM)
         row |= {
             f"{name} held out": float(np.nanmean(errors.held_out)),
             f"{name} window": float(errors.window.mean()),

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from lassovae._config import Config
 from lassovae._differences import Differences, differences
 from lassovae._errors import InputError
-from lassovae._evaluate import Errors, evaluate
+from lassovae._evaluate import Errors, WindowFits, evaluate, one_run
+from lassovae._fit_notes import FitQuality, fit_notes, gap_sentence, quality
 from lassovae._memory import plan_memory
 from lassovae._model import Model, encode_run, prepare_for
 from lassovae._sharing import shared_by_processes, wait_for_all
@@ -73,6 +75,7 @@ class Analysis:
             made.
         why_no_differences: why not, or an empty string.
         lam: l1 strength of the fits to runs and windows.
+        fits: how far the fits to conditions, runs and windows can be trusted; empty in what older versions saved.
     """
 
     names: tuple[str, ...]
@@ -102,15 +105,35 @@ class Analysis:
     differences: Differences | None
     why_no_differences: str
     lam: float
+    fits: tuple[FitQuality, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences a user must read, about fits that are dead or interpolate."""
+        return fit_notes(self.fits)
 
     def runs_of(self, condition: str) -> tuple[int, ...]:
         """Indices of the runs of a condition."""
         return tuple(i for i, label in enumerate(self.labels) if label == condition)
 
 
-def _as_numpy(fit: VARFit) -> VARFit:
-    checked: VARFit = jax.device_get(raise_if_failed(fit))
-    return checked
+def _as_numpy(fit: VARFit, names: Sequence[str]) -> VARFit:
+    """The fit, of one thing or of several of these names, if all its lassos were solved."""
+    found: VARFit = jax.device_get(fit)
+    raise_if_failed(found._replace(status=jnp.atleast_2d(found.status)), names)
+    return found
+
+
+def _qualities(
+    study: Study, config: Config, latents: Sequence[np.ndarray], fit: VARFit, windows: WindowFits, lam: float
+) -> list[FitQuality]:
+    """Of the fits to runs, and to the windows of each."""
+    found = []
+    for i, name in enumerate(study.names):
+        found.append(quality("run", name, one_run(fit, i), len(latents[i]) - config.order, lam))
+        own = VARFit(*(np.asarray(field)[windows.owner == i] for field in windows.fit))
+        found.append(quality("windows", name, own, config.window - config.order, lam))
+    return found
 
 
 def _compared(study: Study) -> tuple[list[str], list[int]]:
@@ -124,7 +147,7 @@ def _design(study: Study) -> str:
     try:
         return design_sentence(*_compared(study))
     except InputError as error:
-        return f"No permutation test of whole blocks is possible: {error}."
+        return f"No permutation test of whole blocks is possible: {str(error).rstrip('.')}."
 
 
 def _condition_test(study: Study, delta: np.ndarray) -> tuple[ConditionTest | None, str]:
@@ -229,7 +252,10 @@ def analyse(
         logger.info("%s", memory.sentence())
         prepared = prepare_for(model, study, hold=memory.holds_frames)
     latents = tuple(encode_run(model, frames)[0] for frames in prepared.frames)
-    fit = _as_numpy(shared_by_processes(lambda part: fit_runs(part, config.order, lam), latents))
+    fit = _as_numpy(
+        shared_by_processes(lambda part: fit_runs(part, config.order, lam), latents),
+        [f"run {name}" for name in study.names],
+    )
     logger.info("analyse: %d runs encoded and fitted one by one", len(latents))
     conditions = study.conditions
     groups = {c: [i for i, label in enumerate(study.labels) if label == c] for c in conditions}
@@ -241,11 +267,13 @@ def analyse(
             " fewer frames let more chance coefficients in.",
             ", ".join(f"{c} {count}" for c, count in rows.items()),
         )
-    pooled = {}
+    pooled: dict[str, VARFit] = {}
+    fits = []
     for c, runs in groups.items():
         of_condition = [latents[i] for i in runs]
-        fitted = _as_numpy(fit_pooled(of_condition, config.order, condition_lam))
+        fitted = _as_numpy(fit_pooled(of_condition, config.order, condition_lam), [f"condition {c}"])
         pooled[c] = jax.device_get(prune(fitted, of_condition, config.prune))
+        fits.append(quality("condition", c, fitted, rows[c], condition_lam, np.asarray(pooled[c].coef)))
     logger.info("analyse: all runs of a condition fitted together")
     every_run = range(len(latents))
     delta = excess_errors(
@@ -291,6 +319,11 @@ def analyse(
         together = {c: np.asarray(pooled[c].coef) for c in conditions}
         scored = _score(truth, conditions, per_run, model, latents, condition_maps)
         scored_pooled = _score(truth, conditions, together, model, latents, pooled_maps)
+    errors, of_windows = evaluate(model, prepared.frames, latents, fit, lam)
+    fits += _qualities(study, config, latents, fit, of_windows, lam)
+    for note in fit_notes(fits):
+        logger.warning("%s", note)
+    logger.info("analyse: %s", gap_sentence(fits))
     return Analysis(
         names=study.names,
         labels=study.labels,
@@ -299,7 +332,7 @@ def analyse(
         latents=latents,
         fit=fit,
         pooled=pooled,
-        errors=evaluate(model, prepared.frames, latents, fit, lam),
+        errors=errors,
         delta=delta,
         influences=influences,
         comparisons=comparisons,
@@ -319,4 +352,5 @@ def analyse(
         differences=where,
         why_no_differences=why_nowhere,
         lam=float(lam),
+        fits=tuple(fits),
     )

@@ -52,22 +52,46 @@ def one_run(fit: VARFit, index: int) -> VARFit:
     return VARFit(*(np.asarray(field)[index] for field in fit))
 
 
-def _fitted(series: Sequence[np.ndarray], order: int, lam: float) -> VARFit:
+def _fitted(series: Sequence[np.ndarray], order: int, lam: float, names: Sequence[str]) -> VARFit:
     """A fit of each, shared by processes: all of them must come here."""
-    return raise_if_failed(shared_by_processes(lambda part: fit_runs(part, order, lam), series))
+    return raise_if_failed(shared_by_processes(lambda part: fit_runs(part, order, lam), series), names)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowFits:
+    """Fits to the non-overlapping windows of all runs.
+
+    Attributes:
+        owner: (windows,) index of the run.
+        fit: of each window, with a leading axis.
+        error: (windows,) R_var of each.
+    """
+
+    owner: np.ndarray
+    fit: VARFit
+    error: np.ndarray
+
+
+def window_fits(latents: Sequence[np.ndarray], window: int, order: int, lam: float) -> WindowFits:
+    """A fit to every window, run after run."""
+    pieces = [
+        (run, start, z[start : start + window])
+        for run, z in enumerate(latents)
+        for start in range(0, len(z) - window + 1, window)
+    ]
+    names = [f"run {run}, window from frame {start}" for run, start, _ in pieces]
+    fit = _fitted([z for _, _, z in pieces], order, lam, names)
+    error = np.asarray([relative_error(one_run(fit, i), z) for i, (_, _, z) in enumerate(pieces)])
+    return WindowFits(np.asarray([run for run, _, _ in pieces]), fit, error)
 
 
 def window_errors(latents: Sequence[np.ndarray], window: int, order: int, lam: float) -> np.ndarray:
     """R_var of fits to non-overlapping windows, averaged over the windows of each run: (runs,)."""
-    pieces = [
-        (run, z[start : start + window])
-        for run, z in enumerate(latents)
-        for start in range(0, len(z) - window + 1, window)
-    ]
-    fit = _fitted([z for _, z in pieces], order, lam)
-    values = np.asarray([relative_error(one_run(fit, i), z) for i, (_, z) in enumerate(pieces)])
-    owner = np.asarray([run for run, _ in pieces])
-    return np.asarray([values[owner == run].mean() for run in range(len(latents))])
+    return _by_run(window_fits(latents, window, order, lam), len(latents))
+
+
+def _by_run(fits: WindowFits, num_runs: int) -> np.ndarray:
+    return np.asarray([fits.error[fits.owner == run].mean() for run in range(num_runs)])
 
 
 def run_errors(latents: Sequence[np.ndarray], fit: VARFit) -> np.ndarray:
@@ -78,7 +102,8 @@ def run_errors(latents: Sequence[np.ndarray], fit: VARFit) -> np.ndarray:
 def held_out_errors(latents: Sequence[np.ndarray], order: int, lam: float) -> np.ndarray:
     """R_var on the last part of each run, forecast by a fit to its first part: (runs,)."""
     cuts = [max(order + 2, round(HELD_OUT_FROM * len(z))) for z in latents]
-    fit = _fitted([z[:cut] for z, cut in zip(latents, cuts, strict=True)], order, lam)
+    names = [f"run {run}, its first part" for run in range(len(latents))]
+    fit = _fitted([z[:cut] for z, cut in zip(latents, cuts, strict=True)], order, lam, names)
     return np.asarray(
         [
             float(relative_error(one_run(fit, i), z[cut - order :])) if len(z) - cut >= 2 else np.nan
@@ -116,8 +141,8 @@ def squared_error(model: Model, frames: Frames, shown: np.ndarray, first: int, *
 
 def evaluate(
     model: Model, frames: Sequence[Frames], latents: Sequence[np.ndarray], fit: VARFit, lam: float
-) -> Errors:
-    """Every error of a model on preprocessed runs.
+) -> tuple[Errors, WindowFits]:
+    """Every error of a model on preprocessed runs, and the fits to their windows.
 
     Args:
         model: trained.
@@ -129,6 +154,8 @@ def evaluate(
     config = model.config
     order = config.order
     mixed = shuffled(latents, config.seed)
+    mixed_names = [f"run {run}, its frames shuffled" for run in range(len(latents))]
+    of_windows = window_fits(latents, config.window, order, lam)
     forecast = []
     own = []
     static = []
@@ -142,14 +169,15 @@ def evaluate(
         else:
             own.append(forecast[-1])
         static.append(static_error(model, x))
-    return Errors(
+    errors = Errors(
         reconstruction=np.asarray(own),
         forecast_reconstruction=np.asarray(forecast),
         mean_frame=np.asarray(static),
-        window=window_errors(latents, config.window, order, lam),
+        window=_by_run(of_windows, len(latents)),
         run=run_errors(latents, fit),
         held_out=held_out_errors(latents, order, lam),
         shuffled_window=window_errors(mixed, config.window, order, lam),
-        shuffled_run=run_errors(mixed, _fitted(mixed, order, lam)),
+        shuffled_run=run_errors(mixed, _fitted(mixed, order, lam, mixed_names)),
         nonzeros=(np.asarray(fit.coef) != 0).sum(axis=(1, 3)).mean(axis=1),
     )
+    return errors, of_windows

@@ -19,6 +19,7 @@ from lassovae._differences import Differences
 from lassovae._errors import InputError
 from lassovae._evaluate import Errors
 from lassovae._files import make_folder, replacing
+from lassovae._fit_notes import FitQuality
 from lassovae._network import Network
 from lassovae.stats import (
     Comparison,
@@ -40,7 +41,17 @@ AGAIN = "analyse the run again with this version"
 RECORDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        *(Analysis, Comparison, ConditionTest, Differences, EffectSize, Errors, GroupDifference, Network),
+        *(
+            Analysis,
+            Comparison,
+            ConditionTest,
+            Differences,
+            EffectSize,
+            Errors,
+            FitQuality,
+            GroupDifference,
+            Network,
+        ),
         *(PermutationResult, RankSumResult, Recovery, Uncertainty, VARFit),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -30,11 +31,12 @@ REMEDY = {
 }
 
 
-def raise_if_failed(result: Any) -> Any:
+def raise_if_failed(result: Any, names: Sequence[str] | None = None) -> Any:
     """Return `result` unchanged, or raise if any of its targets failed.
 
     Args:
         result: a record with a `status` field: LassoSolution, VARFit.
+        names: what the first axis of the status counts, for the message; None: it counts itself.
 
     Returns:
         The same record, so that calls can be chained.
@@ -49,7 +51,8 @@ def raise_if_failed(result: Any) -> Any:
         lines = []
         for member in failed:
             where = np.argwhere(status == member)
-            first = ", ".join(str(int(i)) for i in where[0])
+            index = [str(int(i)) for i in where[0]]
+            first = ", ".join(index if names is None else [names[where[0][0]], *index[1:]])
             lines.append(
                 f"{len(where)} of {status.size} targets {member.name} (first: {first}): {REMEDY[member]}"
             )

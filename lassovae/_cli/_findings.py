@@ -35,18 +35,20 @@ def _recovered(analysis: Analysis) -> list[str]:
 
 def sentences(model: Model, analysis: Analysis) -> list[str]:
     """What was found, with its limits, one sentence or a few in each string."""
-    said = [f"Note: {note}" for note in model.notes]
+    from lassovae._fit_notes import gap_sentence
+
+    said = [f"Note: {note}" for note in (*model.notes, *analysis.notes)]
     if analysis.condition_test is not None:
         said.append(" ".join(["Do the conditions differ?", *analysis.condition_test.sentences()]))
     else:
-        said.append(f"Whether conditions differ was not tested: {analysis.why_no_test}.")
+        said.append(f"Whether conditions differ was not tested: {analysis.why_no_test.rstrip('.')}.")
     said.append(analysis.design)
     if analysis.differences is not None and analysis.differences.maps is not None:
         said += [f"Where: {text}" for text in analysis.differences.sentences()]
     elif analysis.why_no_differences:
-        said.append(f"Where conditions differ was not tested: {analysis.why_no_differences}.")
-    said += [_forecast(analysis), *_recovered(analysis)]
-    return [text.replace("..", ".") for text in said if text]
+        said.append(f"Where conditions differ was not tested: {analysis.why_no_differences.rstrip('.')}.")
+    said += [_forecast(analysis), *_recovered(analysis), gap_sentence(analysis.fits)]
+    return [text for text in said if text]
 
 
 def as_object(model: Model, analysis: Analysis) -> dict[str, Any]:
@@ -64,6 +66,8 @@ def as_object(model: Model, analysis: Analysis) -> dict[str, Any]:
             "shuffled_run": errors.shuffled_run.mean(),
         },
         "nonzeros": errors.nonzeros.mean(),
+        "gap": max((fit.gap for fit in analysis.fits), default=None),
+        "notes": [*model.notes, *analysis.notes],
         "edges": None,
         "edges_that_differ": None,
         "recovery": None,

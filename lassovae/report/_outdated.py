@@ -9,7 +9,7 @@ from lassovae._errors import InputError
 
 TABLES = (
     *("ablation", "ablation_runs", "permutation_tests", "effect_sizes", "group_tests", "comparisons"),
-    *("edges", "nodes", "truth_recovery", "skip_connection"),
+    *("edges", "nodes", "truth_recovery", "skip_connection", "fits"),
 )
 FIGURES = (
     *("differences", "condition_maps", "contribution_maps", "run_maps", "regions", "networks"),

@@ -186,7 +186,7 @@ def cell(column: str, value: Any) -> Cell:
             return Cell(format_pvalue(value), key)
         if column == "lam":
             return Cell(f"{value:.3g}", key)
-        if column in ("estimate", "low", "high"):
+        if column in ("estimate", "low", "high", "gap"):
             return Cell(f"{value:.2e}", key)
         return Cell(f"{value * 1e3:.3f}" if column in THOUSANDTHS else f"{value:.3f}", key)
     return Cell(str(value).replace("_", " ") if column == "model" else str(value), key)
@@ -242,6 +242,29 @@ def runs_table(rows: list[Row]) -> Table:
     ]
     text = "Errors as in the table of models. Look at a run that stands apart before believing a difference."
     return table("ablation_runs", "runs", "Every run", text, columns, thousandths)
+
+
+def fits_table(rows: list[Row]) -> Table:
+    """One row a fit of one model, of rows of `fits`."""
+    columns = {
+        "fitted to": "kind",
+        "name": "name",
+        "λ": "lam",
+        "fits": "num_fits",
+        "frames": "rows",
+        "non-zeros": "nonzeros",
+        "dead": "dead",
+        "targets": "num_targets",
+        "interpolating": "interpolating",
+        "duality gap": "gap",
+    }
+    text = (
+        "frames: that one fit forecasts. non-zeros: coefficients a target, as the lasso left them. dead: fits without "
+        "any coefficient. interpolating: targets with at least 0.9 non-zeros a frame, which reproduce noise as well as "
+        "couplings. duality gap: the largest of the lassos; by so much, as a share of its value without "
+        "coefficients, the objective can be above its minimum."
+    )
+    return table("fits", "runs", "How far the fits can be trusted", text, columns, rows)
 
 
 def summary(results: Results) -> str:

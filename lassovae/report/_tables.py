@@ -191,6 +191,11 @@ def truth_recovery(results: Results) -> list[Row]:
     return rows
 
 
+def fits(results: Results) -> list[Row]:
+    """How far each model's fits to conditions, runs and windows can be trusted."""
+    return [{"model": name} | asdict(fit) for name, (_, analysis) in results.items() for fit in analysis.fits]
+
+
 def latent_snr(latents: np.ndarray) -> float:
     """Signal to noise of one run's latents (time, ...): the median over nodes that are not constant.
 
@@ -234,6 +239,7 @@ def all_tables(results: Results) -> dict[str, list[Row]]:
         "nodes": nodes(results),
         "truth_recovery": truth_recovery(results),
         "skip_connection": skip_connection(results),
+        "fits": fits(results),
     }
     return {stem: rows for stem, rows in tables.items() if rows}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lassovae._analysis import Analysis
+from lassovae._fit_notes import fit_notes
 from lassovae.data import Study
 from lassovae.report._drawing import Drawing, Drawn
 from lassovae.report._results import BEST
@@ -204,7 +205,8 @@ def limits(results: Results, main: str, drawings: Sequence[Drawn] = ()) -> list[
         notes.append(f"Where conditions differ was not tested: {analysis.why_no_differences}")
     if analysis.why_no_test and not analysis.design.startswith("No permutation test"):
         notes.append(f"No permutation test: {analysis.why_no_test}")
-    notes += [f"{name}: {note}" for name, (m, _) in results.items() for note in m.notes]
+    for name, (model, one) in results.items():
+        notes += [f"{name}: {note}" for note in (*model.notes, *fit_notes(one.fits))]
     return [note for note in notes if note]
 
 

@@ -16,8 +16,8 @@ from lassovae.report._page import Content, page
 from lassovae.report._provenance import provenance
 from lassovae.report._results import main_model
 from lassovae.report._scene import Scene
-from lassovae.report._shown import model_title, readable, runs_table
-from lassovae.report._tables import ablation_runs, all_tables, write_tables
+from lassovae.report._shown import fits_table, model_title, readable, runs_table
+from lassovae.report._tables import ablation_runs, all_tables, fits, write_tables
 from lassovae.report._types import Results
 from lassovae.report._viewer import viewer
 from lassovae.training import write_text
@@ -86,7 +86,11 @@ def write_report(
         limits=words.limits(results, main, drawings),
         findings=words.findings(results, main),
         drawings=drawings,
-        tables=[*readable(tables), runs_table(ablation_runs(best))],
+        tables=[
+            *readable(tables),
+            runs_table(ablation_runs(best)),
+            *([fits_table(rows)] if (rows := fits(best)) else []),
+        ],
         edges=edge_view(scene),
         viewer=clips,
         origins=provenance(folder, model.config, prepared, inputs),

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lassovae._config import Config
-from lassovae._fit_notes import interpolates
+from lassovae._fit_notes import RARELY, interpolates
 
-RARELY = 0.05  # fraction of steps without a coefficient, or that interpolate, that goes unmentioned
 SKIPS_IN_A_ROW = 3  # steps after which a training stops
 MOST_SKIPPED = (
     0.05  # fraction of all steps beyond which it stops as well, but not before as many were skipped

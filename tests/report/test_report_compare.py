@@ -87,8 +87,8 @@ def test_the_folder_is_the_one_of_the_contract(compared):
     ]  # fmt: skip
     assert sorted(p.name for p in (out / "models").iterdir()) == ["block_mean", "no_skip", "sequential"]
     assert sorted(p.name for p in (out / "tables").iterdir()) == [
-        "ablation.csv", "ablation_runs.csv", "comparisons.csv", "edges.csv", "effect_sizes.csv", "group_tests.csv",
-        "nodes.csv", "permutation_tests.csv", "skip_connection.csv", "truth_recovery.csv",
+        "ablation.csv", "ablation_runs.csv", "comparisons.csv", "edges.csv", "effect_sizes.csv", "fits.csv",
+        "group_tests.csv", "nodes.csv", "permutation_tests.csv", "skip_connection.csv", "truth_recovery.csv",
     ]  # fmt: skip
     assert {
         "ablation.png", "contribution_maps.png", "differences.png", "forecasts.png", "movie.png",
@@ -157,7 +157,7 @@ def test_tables_hold_finite_numbers_that_are_those_of_the_analysis(compared):
         rows = rows_of(path)
         assert rows, path.name
         words = {"model", "run", "condition", "fits", "group_a", "group_b", "kind", "significant"}
-        words |= {"test", "exact", "exchange", "effect", "without_drift"}
+        words |= {"name", "test", "exact", "exchange", "effect", "without_drift"}
         for row in rows:
             assert None not in row
             for column, value in row.items():
@@ -305,7 +305,7 @@ def test_early_against_late_in_one_condition_each_is_called_no_real_contrast(stu
 def test_one_condition_gives_a_page_without_tests(study, tmp_path):
     runs = [replace(run, condition="F") for run in study]
     results = compare(Study(tuple(runs), name="one"), NO_NETWORK, tmp_path / "out", show_progress=False)
-    assert set(all_tables(results)) == {"ablation", "ablation_runs", "edges", "nodes"}
+    assert set(all_tables(results)) == {"ablation", "ablation_runs", "edges", "nodes", "fits"}
     shown = " ".join(Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).text)
     assert "a comparison needs two conditions; this study has one" in shown
     assert "Where do they differ?" not in shown
