@@ -14,6 +14,7 @@ import tifffile
 
 from lassovae._errors import InputError
 from lassovae._files import make_folder, replacing
+from lassovae._names import unique
 
 if TYPE_CHECKING:
     from lassovae._analysis import Analysis
@@ -124,15 +125,17 @@ def export_csv(folder: str | os.PathLike[str], analysis: Analysis) -> Path:
 
 def labelled_maps(analysis: Analysis) -> dict[str, np.ndarray]:
     """Every map of an analysis by what it shows, each (height, width): runs, conditions, pooled fits, difference."""
-    maps = {
-        f"run {name} ({label})": image
+    maps = [
+        (f"run {name} ({label})", image)
         for (name, label, _), image in zip(_runs(analysis), analysis.maps, strict=True)
-    }
-    maps |= {f"condition {condition}": image for condition, image in analysis.condition_maps.items()}
-    maps |= {f"condition {condition}, one fit": image for condition, image in analysis.pooled_maps.items()}
+    ]
+    maps += [(f"condition {condition}", image) for condition, image in analysis.condition_maps.items()]
+    maps += [(f"condition {condition}, one fit", image) for condition, image in analysis.pooled_maps.items()]
     if analysis.difference is not None:
-        maps[f"difference {analysis.conditions[0]} minus {analysis.conditions[1]}"] = analysis.difference
-    return maps
+        first, second = analysis.conditions[:2]
+        maps.append((f"difference {first} minus {second}", analysis.difference))
+    labels = unique(label for label, _ in maps)  # a condition may be called "F, one fit"
+    return dict(zip(labels, (image for _, image in maps), strict=True))
 
 
 def export_tiff(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import numpy as np
 from lassovae import __version__
 from lassovae._errors import InputError
 from lassovae._export import labelled_maps, written_whole
+from lassovae._names import file_stem
 
 if TYPE_CHECKING:
     from lassovae._analysis import Analysis
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from lassovae.data import Study
 
 UNKNOWN_RATE = 1.0  # Hz: NWB wants one, so that one second stands for one frame, which is said
-
-
-def _name(text: str) -> str:
-    """A name that NWB and file systems take."""
-    return re.sub(r"[^\w.-]+", "_", text).strip("._") or "unnamed"
 
 
 def _check(target: Path, analysis: Analysis, study: Study) -> None:
@@ -45,7 +40,7 @@ def _add_latents(module: Any, kinds: Any, model: Model, analysis: Analysis, stud
         height, width = latents.shape[1:]
         module.add(
             kinds.TimeSeries(
-                name=f"latents_{number:03d}_{_name(run.name)}",
+                name=f"latents_{number:03d}_{file_stem(run.name)}",
                 data=kinds.H5DataIO(
                     np.asarray(latents).reshape(len(latents), height * width), compression="gzip"
                 ),
@@ -106,7 +101,7 @@ def _images(kinds: Any, analysis: Analysis, resolution: float | None) -> Any:
     for number, (label, image) in enumerate(labelled_maps(analysis).items()):
         found.add_image(
             kinds.GrayscaleImage(
-                name=f"{number:03d}_{_name(label)}",
+                name=f"{number:03d}_{file_stem(label)}",
                 data=kinds.H5DataIO(
                     np.ascontiguousarray(np.asarray(image, np.float32).T), compression="gzip"
                 ),

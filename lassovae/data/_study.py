@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lassovae._errors import InputError
+from lassovae._names import fault
 from lassovae.data._recording import Recording
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Study:
         object.__setattr__(self, "runs", tuple(self.runs))
         if not self.runs:
             raise InputError(f"{self.name}: a study needs at least one run")
+        for run in self.runs:
+            for what, name in (("name", run.name), ("condition", run.condition)):
+                if wrong := fault(name):
+                    raise InputError(f"{self.name}: the {what} {name!a} of a run {wrong}; rename it")
         repeated = [name for name, count in Counter(run.name for run in self.runs).items() if count > 1]
         if repeated:
             raise InputError(

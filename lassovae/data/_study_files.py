@@ -13,6 +13,7 @@ import tifffile
 
 from lassovae._errors import InputError
 from lassovae._files import make_folder
+from lassovae._names import fault, file_stem
 from lassovae.data._open import open_recording
 from lassovae.data._recording import check_frame_rate, check_pixel_size
 from lassovae.data._study import Run, Study, contiguous_blocks
@@ -87,6 +88,9 @@ def _design(table: Path, rows: list[tuple[int, dict[str, str]]]) -> tuple[list[s
         for column in (*REQUIRED, *(("block",) if "block" in row else ())):
             if not row[column]:
                 raise InputError(f"{where}: the cell under {column} is empty; fill it in")
+            if wrong := fault(row[column]):
+                what = "file" if column == "recording" else column
+                raise InputError(f"{where}: the {column} {row[column]!a} {wrong}; rename the {what}")
         if "block" in row:
             try:
                 blocks.append(int(row["block"]))
@@ -210,17 +214,12 @@ def write_study(study: Study, folder: str | PathLike[str]) -> Path:
     """
     target = Path(folder)
     for run in study:
-        if not run.condition.strip() or run.condition.strip() != run.condition or "\0" in run.condition:
-            raise InputError(
-                f"run {run.name}: condition {run.condition!r} is blank or has blanks at its ends; rename it"
-            )
-    stems: dict[str, str] = {}
+        if run.condition.strip() != run.condition:
+            raise InputError(f"run {run.name}: condition {run.condition!r} has blanks at its ends; rename it")
+    stems: list[str] = []
     for run in study:
-        stem = re.sub(r"[^\w.-]+", "_", run.name).strip("._") or "run"
-        while stem.lower() in stems:
-            stem += "_"
-        stems[stem.lower()] = stem
-    files = [target / f"{stem}.tif" for stem in stems.values()]
+        stems.append(file_stem(run.name, stems))
+    files = [target / f"{stem}.tif" for stem in stems]
     existing = [file for file in (target / "study.csv", *files) if file.exists()]
     if existing:
         raise InputError(f"{existing[0]}: exists and is not overwritten; choose another folder or remove it")

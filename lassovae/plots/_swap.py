@@ -14,6 +14,8 @@ from lassovae.plots._checks import as_array
 from lassovae.plots._image import color_bar
 from lassovae.plots._style import panel_title, short_name, styled
 
+MOST_SIGNS = 40  # of the names below the matrix, which side by side would run into each other
+
 
 @styled
 def swap_matrix(
@@ -72,7 +74,8 @@ def swap_matrix(
         ax.axvline(edge - 0.5, color="white", linewidth=1.0)
     centres = [(a + b - 1) / 2 for a, b in itertools.pairwise(starts)]
     groups = [short_name(names[a], 14) for a in starts[:-1]]
-    ax.set_xticks(centres, groups)
+    crowded = sum(len(name) for name in groups) > MOST_SIGNS
+    ax.set_xticks(centres, groups, rotation=90 if crowded else 0)
     ax.set_yticks(centres, groups)
     ax.tick_params(length=0)
     for spine in ax.spines.values():

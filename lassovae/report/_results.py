@@ -10,6 +10,7 @@ import numpy as np
 from lassovae._analysis import Analysis
 from lassovae._errors import InputError
 from lassovae._files import replacing
+from lassovae._names import member
 from lassovae.report._outdated import TABLES, remove_outdated
 from lassovae.report._tables import all_tables, write_tables
 from lassovae.report._types import Results
@@ -34,7 +35,7 @@ def main_model(results: Results, main: str | None = None) -> str:
 
 
 def _arrays(name: str, analysis: Analysis) -> dict[str, np.ndarray]:
-    """What results.npz keeps of one model, under names that start with the model's."""
+    """What results.npz keeps of one model, under names that start with the model's; `member` makes them harmless."""
     kept: dict[str, Any] = {
         "coef": analysis.fit.coef,
         "scale": analysis.fit.scale,
@@ -44,12 +45,14 @@ def _arrays(name: str, analysis: Analysis) -> dict[str, np.ndarray]:
         "swap_errors": analysis.delta,
         "gain": np.asarray(analysis.gain),
     }
-    kept |= {f"latents/{run}": z for run, z in zip(analysis.names, analysis.latents, strict=True)}
-    kept |= {f"pooled_coef/{condition}": fit.coef for condition, fit in analysis.pooled.items()}
-    kept |= {f"condition_map/{condition}": values for condition, values in analysis.condition_maps.items()}
+    kept |= {f"latents/{member(run)}": z for run, z in zip(analysis.names, analysis.latents, strict=True)}
+    kept |= {f"pooled_coef/{member(condition)}": fit.coef for condition, fit in analysis.pooled.items()}
+    kept |= {
+        f"condition_map/{member(condition)}": values for condition, values in analysis.condition_maps.items()
+    }
     if analysis.difference is not None:
         kept["difference_map"] = analysis.difference
-    return {f"{name}/{key}": np.asarray(value) for key, value in kept.items()}
+    return {f"{member(name)}/{key}": np.asarray(value) for key, value in kept.items()}
 
 
 def write_results(folder: str | Path, results: Results) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from lassovae._errors import InputError
 from lassovae._files import make_folder
+from lassovae._names import unique
 from lassovae.report._types import Results
 from lassovae.stats import GroupDifference
 from lassovae.training import write_text
@@ -148,14 +149,14 @@ def edges(results: Results) -> list[Row]:
         net = analysis.differences.network
         columns = model.latent_shape[1]
         sizes = np.sum([np.abs(net.coef[c]) for c in net.conditions], axis=0)[:, net.targets, net.sources]
-        strengths = {c: (net.strength(c), net.strength_error(c)) for c in net.conditions}
+        strengths = [x for c in net.conditions for x in (net.strength(c), net.strength_error(c))]
+        heads = unique(head for c in net.conditions for head in (f"strength_{c}", f"strength_{c}_se"))
         for i, (source, target) in enumerate(zip(net.sources.tolist(), net.targets.tolist(), strict=True)):
             row: Row = {"model": name, "source_row": source // columns, "source_column": source % columns}
             row |= {"target_row": target // columns, "target_column": target % columns}
             row["lag"] = int(sizes[:, i].argmax()) + 1
             row["stability"] = "" if net.stability is None else float(net.stability[:, target, source].max())
-            for c, (strength, error) in strengths.items():
-                row |= {f"strength_{c}": float(strength[i]), f"strength_{c}_se": float(error[i])}
+            row |= {head: float(values[i]) for head, values in zip(heads, strengths, strict=True)}
             rows.append(row | _compared(net.edges, i))
     return rows
 
