@@ -13,6 +13,7 @@ import numpy as np
 
 from lassovae._errors import InputError
 
+DEFLATE = 1032  # pixel bytes that can come out of a stored byte: 258 of two bits
 LARGEST_EXPANSION = 50_000  # pixel bytes per stored byte; deflate reaches 1032, LZW 2731, Zstandard 32 768
 MICROMETRES = {
     "m": 1e6,
@@ -164,21 +165,21 @@ def micrometres(height: Any, width: Any, unit: Any) -> tuple[float, float] | Non
 
 
 def require_expansion(
-    name: str, pixel_bytes: int, stored_bytes: int, compressed: bool, most: int = LARGEST_EXPANSION
+    name: str, pixel_bytes: int, stored_bytes: int, compressed: bool, largest: int = LARGEST_EXPANSION
 ) -> None:
     """Refuse a header that claims more pixels than its file can hold, before memory is taken for them.
 
     Args:
         name: the file, for the message.
-        pixel_bytes: that the header claims.
-        stored_bytes: that are there for them.
+        pixel_bytes: that are claimed.
+        stored_bytes: that the file has for them.
         compressed: whether they are.
-        most: pixel bytes that come out of a stored one where they are.
+        largest: pixel bytes that may come out of a stored byte, where it is known better.
 
     Raises:
         InputError: `pixel_bytes` cannot come out of `stored_bytes`.
     """
-    if pixel_bytes > stored_bytes * (most if compressed else 1):
+    if pixel_bytes > stored_bytes * (largest if compressed else 1):
         raise InputError(
             f"{name}: {stored_bytes} bytes are stored for {pixel_bytes} bytes of pixels; the file is cut short or its "
             "header is damaged: copy or export it again"

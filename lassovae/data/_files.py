@@ -16,13 +16,18 @@ def require_file(path: Path) -> int:
     Raises:
         InputError: it is missing, not a file, or empty.
     """
-    if not path.exists():
+    try:
+        if not path.exists():
+            raise InputError(
+                f"{path}: no such file or folder; check the spelling and the folder it is relative to"
+            )
+        if not path.is_file():
+            raise InputError(f"{path}: not a file")
+        size = path.stat().st_size
+    except OSError as error:
         raise InputError(
-            f"{path}: no such file or folder; check the spelling and the folder it is relative to"
-        )
-    if not path.is_file():
-        raise InputError(f"{path}: not a file")
-    size = path.stat().st_size
+            f"{path}: cannot be opened: {error.strerror or error}; check the path and its permissions"
+        ) from error
     if size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes); export or copy it again")
     return size

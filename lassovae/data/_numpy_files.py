@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import threading
 import zipfile
@@ -12,8 +13,8 @@ from typing import IO, Any
 import numpy as np
 
 from lassovae._errors import InputError
-from lassovae.data._choice import Choice, choose_dataset, one_line, require_expansion
-from lassovae.data._contiguous import ContiguousRecording
+from lassovae.data._choice import DEFLATE, Choice, choose_dataset, one_line, require_expansion
+from lassovae.data._contiguous import ColumnMajorRecording, ContiguousRecording, in_order, native
 from lassovae.data._files import require_file
 from lassovae.data._recording import Recording, check_movie
 
@@ -21,49 +22,54 @@ LOCAL_HEADER = struct.Struct(
     "<4s5H3I2H"
 )  # of a member of a zip file: signature ... lengths of name and extra
 SKIP_BYTES = 1 << 22
+MAGIC, VERSIONS = b"\x93NUMPY", (b"\1\0", b"\2\0", b"\3\0")
+LONGEST_HEADER = 10_000  # bytes; NumPy's is a line, and longer ones it reads no more than these
+GAP = r"\s{0,9}"
+DESCRIBED = re.compile(
+    rf"""['"]descr['"]{GAP}:{GAP}['"]([<>=|]?[a-zA-Z]\d{{0,9}}(?:\[\w+\])?)['"]{GAP}[,}}]"""
+)
+ORDER = re.compile(rf"""['"]fortran_order['"]{GAP}:{GAP}(True|False){GAP}[,}}]""")
+SIDE = rf"{GAP}-?\d{{1,18}}L?{GAP}"
+SHAPE = re.compile(rf"""['"]shape['"]{GAP}:{GAP}\(((?:{SIDE},)*(?:{SIDE})?){GAP}\){GAP}[,}}]""")
+FIELDS = np.dtype("V1")
+
+
+def _damaged(name: str) -> InputError:
+    return InputError(
+        f"{name}: not an array in NumPy's format, or its header is damaged; save it again by numpy.save"
+    )
 
 
 def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """(shape, Fortran order, dtype) of an array in NumPy's format; the file is left at its first pixel.
 
+    The header is text like `{'descr': '<i2', 'fortran_order': False, 'shape': (5, 6, 4), }`. It is read as such, no
+    longer than NumPy makes it, and never evaluated. An array of fields has the dtype of bytes without a meaning.
+
     Raises:
         InputError: not this format, damaged, or an array of Python objects.
     """
+    start = file.read(len(MAGIC) + 2)
+    if start[: len(MAGIC)] != MAGIC or start[len(MAGIC) :] not in VERSIONS:
+        raise _damaged(name)
+    width = 2 if start[len(MAGIC)] == 1 else 4
+    length = int.from_bytes(file.read(width), "little")
+    text = file.read(min(length, LONGEST_HEADER)).decode("latin1")
+    described, order, sides = (pattern.findall(text) for pattern in (DESCRIBED, ORDER, SHAPE))
+    if len(text) != length or (len(order), len(sides)) != (1, 1) or len(described) > 1:
+        raise _damaged(name)
     try:
-        version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        else:
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    except Exception as error:  # the header is text that NumPy parses as Python's literals, in several ways
-        raise InputError(
-            f"{name}: not an array in NumPy's format, or its header is damaged; save it again by numpy.save"
-        ) from error
+        dtype = np.dtype(described[0]) if described else FIELDS
+    except (TypeError, ValueError, OverflowError):
+        raise _damaged(name) from None
     if dtype.hasobject:
         raise InputError(
             f"{name}: holds pickled Python objects, which are never loaded; save the movie as an array of numbers"
         )
+    shape = tuple(int(side.strip().rstrip("L")) for side in sides[0].split(",") if side.strip())
     if min(shape, default=1) < 0:
         raise InputError(f"{name}: the header is damaged: shape {shape}; save it again by numpy.save")
-    return shape, fortran, dtype
-
-
-class ColumnMajorRecording(Recording):
-    """A movie in a `.npy` file that NumPy wrote in Fortran order: the pixels of a frame lie far apart."""
-
-    kind = "NumPy"
-
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype, offset: int) -> None:
-        self._whole = ContiguousRecording(path, shape, dtype, offset)  # refuses what is no movie or cut short
-        self.name, self.shape, self.dtype = self._whole.name, self._whole.shape, self._whole.dtype
-        self.frame_rate_hz = None
-        self._path, self._stored, self._offset = path, dtype, offset
-
-    def _read(self, frames: range) -> np.ndarray:
-        if self._path.stat().st_size < self._offset + int(np.prod(self.shape)) * self._stored.itemsize:
-            raise InputError(f"{self.name}: the file was cut after it was opened; copy it again")
-        mapped = np.memmap(self._path, self._stored, "r", self._offset, self.shape, "F")
-        return np.array(mapped[np.asarray(frames)], self.dtype, order="C")
+    return shape, order[0] == "True", dtype
 
 
 def open_npy(path: Path, choice: Choice) -> Recording:
@@ -131,7 +137,7 @@ class CompressedMember(Recording):
                     view = memoryview(target).cast("B")
                     stream = self._at(self._offset + frame * frame_bytes)
                     while len(view):
-                        data = stream.read(len(view))
+                        data = stream.read(min(len(view), SKIP_BYTES))
                         if not data:
                             raise InputError(
                                 f"{self.name}: the member ends within frame {frame}; save it again"
@@ -144,8 +150,7 @@ class CompressedMember(Recording):
                 f"{self.name}: cannot be decompressed ({type(error).__name__}: {one_line(error)}); copy or save "
                 "it again"
             ) from error
-        ordered = out if frames.step > 0 else out[::-1]
-        return np.ascontiguousarray(ordered, self.dtype)
+        return in_order(native(out), frames)
 
 
 def _members(path: Path, archive: zipfile.ZipFile, size: int) -> dict[str, tuple[Any, Any, int]]:
@@ -161,7 +166,9 @@ def _members(path: Path, archive: zipfile.ZipFile, size: int) -> dict[str, tuple
             raise InputError(f"{name}: compressed by an unusual method; save it by numpy.savez")
         if info.header_offset + info.compress_size > size:
             raise InputError(f"{name}: lies beyond the end of the file, which is cut short; copy it again")
-        require_expansion(name, info.file_size, info.compress_size, info.compress_type != zipfile.ZIP_STORED)
+        require_expansion(
+            name, info.file_size, info.compress_size, info.compress_type != zipfile.ZIP_STORED, DEFLATE
+        )
         with archive.open(info) as stream:
             try:
                 header = _header(name, stream)

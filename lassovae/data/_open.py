@@ -9,7 +9,7 @@ from typing import Any
 from lassovae._errors import InputError
 from lassovae.data import _hdf5, _nwb, _tiff, _vendor, _video
 from lassovae.data._choice import Choice
-from lassovae.data._files import kind_of
+from lassovae.data._files import kind_of, require_file
 from lassovae.data._numpy_files import open_npy, open_npz
 from lassovae.data._recording import Recording, check_frame_rate, check_pixel_size
 from lassovae.data._suite2p import is_suite2p, open_raw, open_suite2p
@@ -41,6 +41,7 @@ def _open_folder(path: Path, choice: Choice) -> Recording:
 
 def _open_file(path: Path, choice: Choice) -> Recording:
     """Open a file by its first bytes, or by its suffix where these say nothing."""
+    require_file(path)  # what is no file, such as a pipe, may never end
     suffix, kind = path.suffix.lower(), kind_of(path)
     if suffix in RAW_SUFFIXES and choice.shape is not None:
         return open_raw(path, choice)  # raw pixels may begin like anything
@@ -97,14 +98,12 @@ def open_recording(
     target = Path(path)
     rate, pixels = check_frame_rate(str(path), frame_rate_hz), check_pixel_size(str(path), pixel_size_um)
     choice = Choice(channel, plane, dataset, shape, dtype)
-    if target.is_dir():
-        recording = _open_folder(target, choice)
-    elif target.exists():
-        recording = _open_file(target, choice)
-    else:
+    try:
+        recording = _open_folder(target, choice) if target.is_dir() else _open_file(target, choice)
+    except OSError as error:  # a name that is too long, a folder that may not be entered, a disk that fails
         raise InputError(
-            f"{path}: no such file or folder; check the spelling and the folder it is relative to"
-        )
+            f"{path}: cannot be opened: {error.strerror or error}; check the path and its permissions"
+        ) from error
     recording.source = str(target)
     if rate is not None:
         recording.frame_rate_hz = rate

@@ -14,6 +14,7 @@ import tifffile
 from lassovae._errors import InputError
 from lassovae._files import make_folder
 from lassovae._names import fault, file_stem
+from lassovae.data._choice import one_line
 from lassovae.data._open import open_recording
 from lassovae.data._recording import check_frame_rate, check_pixel_size
 from lassovae.data._study import Run, Study, contiguous_blocks
@@ -24,6 +25,7 @@ OPTIONAL = ("block", "frame_rate_hz", "pixel_size_um", "channel", "plane", "data
 RECORDINGS = frozenset(
     {".tif", ".tiff", ".h5", ".hdf5", ".nwb", ".npy", ".npz", ".bin", ".avi", ".mp4", ".mat"}
 )
+LARGEST_TABLE = 1 << 22  # bytes; some 20 000 runs
 BIGTIFF_BYTES = 2_000_000_000
 FRAMES_AT_A_TIME = 64
 
@@ -39,7 +41,11 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             "one row a recording"
         )
     try:
+        if path.stat().st_size > LARGEST_TABLE:
+            raise InputError(f"{path}: larger than {LARGEST_TABLE} bytes, which no table of a study is")
         text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8 text; save the table as CSV UTF-8") from None
     if "\0" in text:
@@ -177,7 +183,11 @@ def read_study(path: str | PathLike[str]) -> Study:
         channel, plane = _number(where, "channel", row), _number(where, "plane", row)
         dataset = row.get("dataset", "").strip("/") or None
         place = table.parent / row["recording"]
-        first = seen.setdefault((place.resolve(), channel, plane, dataset), number)
+        try:
+            same = place.resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a name that is too long, links in a circle
+            raise InputError(f"{where}: {row['recording']} cannot be opened: {one_line(error)}") from error
+        first = seen.setdefault((same, channel, plane, dataset), number)
         if first != number:
             raise InputError(
                 f"{where}: {row['recording']} is already the recording of row {first}; remove one row"

@@ -7,7 +7,7 @@ import pickletools
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from lassovae.data._recording import Recording
 SUITE2P_DTYPE = np.dtype("<i2")
 SETTINGS, MOVIE, SECOND_CHANNEL = "ops.npy", "data.bin", "data_chan2.bin"
 LARGEST_SETTINGS = 1 << 28  # bytes; suite2p keeps a few mean images in it, a few megabytes
+LONGEST_HEADER = 1 << 16
+MOST_INSTRUCTIONS = 1_000_000  # of the pickle; suite2p's have some thousands, its arrays are one each
 PLANE = re.compile("plane([0-9]{1,4})")
 WANTED = ("Ly", "Lx", "nframes", "fs")
 BOOKKEEPING = frozenset({"MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "FRAME"})
@@ -47,32 +49,56 @@ def read_numbers(path: Path) -> dict[str, float]:
     """
     if require_file(path) > LARGEST_SETTINGS:
         raise InputError(f"{path}: too large for suite2p's settings; give shape=(height, width) instead")
-    content = path.read_bytes()
-    start = content.find(b"\n", 0, 1 << 16) + 1  # NumPy's header is one line
+    with path.open("rb") as file:
+        try:
+            header = file.readline(LONGEST_HEADER)  # NumPy's is one line
+            if header[:6] != b"\x93NUMPY" or header[-1:] != b"\n":
+                raise ValueError("no header")
+            found = _numbers(_Bounded(file, path.stat().st_size))
+        except (ValueError, IndexError, KeyError, OverflowError, EOFError) as error:
+            raise InputError(
+                f"{path}: not suite2p's settings, or damaged; copy it again or give shape=(height, width)"
+            ) from error
+    single = {key: values.pop() for key, values in found.items() if len(values) == 1}
+    return {key: value for key, value in single.items() if math.isfinite(value)}
+
+
+class _Bounded:
+    """A file of which no more is read than it has, whatever an instruction asks for."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file, self._size = file, size
+        self.tell, self.readline = file.tell, file.readline
+
+    def read(self, count: int) -> bytes:
+        """The next bytes, as many as there are."""
+        return self._file.read(min(count, self._size - self._file.tell()))
+
+
+def _numbers(file: Any) -> dict[str, set[float]]:
+    """The values in front of which a key of `WANTED` stands.
+
+    Raises:
+        ValueError, IndexError, KeyError, OverflowError, EOFError: not a pickle, or an endless one.
+    """
     found: dict[str, set[float]] = {}
     key, last = None, None  # the key that stands in front, and the text of the last instruction
     memory: dict[int, str] = {}  # texts that later instructions refer to by a number
     remembered = 0
-    try:
-        if content[:6] != b"\x93NUMPY" or not start:
-            raise ValueError("no header")
-        for opcode, argument, _ in pickletools.genops(content[start:]):
-            if opcode.name in BOOKKEEPING:
-                place = remembered if argument is None else int(argument)
-                if opcode.name != "FRAME" and last is not None:
-                    memory[place] = last
-                remembered += opcode.name == "MEMOIZE"
-                continue
-            if key is not None and opcode.name in NUMBERS:
-                found.setdefault(key, set()).add(float(argument or 0))
-            last = argument if opcode.name in TEXTS and argument in WANTED else None
-            key = memory.get(int(argument or 0)) if opcode.name in REFERENCES else last
-    except (ValueError, IndexError, KeyError, OverflowError, EOFError) as error:
-        raise InputError(
-            f"{path}: not suite2p's settings, or damaged; copy it again or give shape=(height, width)"
-        ) from error
-    single = {key: values.pop() for key, values in found.items() if len(values) == 1}
-    return {key: value for key, value in single.items() if math.isfinite(value)}
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if number > MOST_INSTRUCTIONS:
+            raise ValueError("too many instructions")
+        if opcode.name in BOOKKEEPING:
+            place = remembered if argument is None else int(argument)
+            if opcode.name != "FRAME" and last is not None:
+                memory[place] = last
+            remembered += opcode.name == "MEMOIZE"
+            continue
+        if key is not None and opcode.name in NUMBERS:
+            found.setdefault(key, set()).add(float(argument or 0))
+        last = argument if opcode.name in TEXTS and argument in WANTED else None
+        key = memory.get(int(argument or 0)) if opcode.name in REFERENCES else last
+    return found
 
 
 def _frame_shape(path: Path, given: Any) -> tuple[int, int]:

@@ -10,12 +10,11 @@ from typing import Any
 
 import tifffile
 
-from lassovae.data._choice import LARGEST_EXPANSION
+from lassovae.data import _choice
 
 NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, LZMA = 1, 5, 8, 32946, 32773, 34925
-# Pixel bytes that can come out of a stored byte. Deflate: 258 bytes of two bits. LZW: at most 4096 of a code of twelve
-# bits. PackBits: 128 of two bytes.
-EXPANSIONS = {NONE: 1, LZW: 2731, DEFLATE: 1032, OLD_DEFLATE: 1032, PACKBITS: 64}
+# Pixel bytes that can come out of a stored byte. LZW: at most 4096 of a code of 12 bits. PackBits: 128 of two bytes.
+EXPANSIONS = {NONE: 1, LZW: 2731, DEFLATE: _choice.DEFLATE, OLD_DEFLATE: _choice.DEFLATE, PACKBITS: 64}
 LZMA_MEMORY = 66 << 20  # bytes that its decoder may take: what the strongest preset needs
 # Compressions whose pieces say by themselves how large they are, whatever their page says.
 JPEG, JPEG_2000 = frozenset({6, 7, 33007, 34892}), frozenset({33003, 33004, 33005, 34712})
@@ -29,7 +28,7 @@ class TooLarge(ValueError):
 
 def largest_expansion(compression: int) -> int:
     """Pixel bytes that may be claimed for a stored byte."""
-    return EXPANSIONS.get(compression, LARGEST_EXPANSION)
+    return EXPANSIONS.get(compression, _choice.LARGEST_EXPANSION)
 
 
 def piece_shape(page: Any) -> tuple[int, int]:

@@ -290,14 +290,14 @@ def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype, int | None]:
         InputError: missing, empty, not a TIFF, not one grey frame, cut short, damaged, or a missing decoder.
     """
     size = require_file(path)
-    headers = _surveyed(path, size)
+    headers = _surveyed(path, size, 2)
 
     def inspect(tif: Any, listener: Listener) -> tuple[tuple[int, int], np.dtype, int | None]:
-        page, num_pages = tif.pages[0], headers.num_pages
-        if num_pages != 1 or len(page.shape) != 2:
+        page, single = tif.pages[0], headers.num_pages == 1
+        if not single or len(page.shape) != 2:
             raise InputError(
-                f"{path}: {num_pages} pages of shape {tuple(page.shape)}; each file of a folder holds one grey frame: "
-                "open a multi-page file by its own path"
+                f"{path}: {'a page' if single else '2 pages or more'} of shape {tuple(page.shape)}; each file of a "
+                "folder holds one grey frame: open a multi-page file by its own path"
             )
         shape, dtype = (int(page.shape[0]), int(page.shape[1])), np.dtype(page.dtype)
         if dtype.kind not in "uif":
@@ -312,14 +312,14 @@ def inspect_frame(path: Path) -> tuple[tuple[int, int], np.dtype, int | None]:
         return _guarded(path, lambda: inspect(tif, listener))
 
 
-def _surveyed(path: Path, size: int) -> Survey:
-    """What the headers say, before tifffile follows them.
+def _surveyed(path: Path, size: int, most: int | None = None) -> Survey:
+    """What the headers say of all pages, or of so many, before tifffile follows them.
 
     Raises:
         InputError: not a TIFF file, unreadable, or headers that lead nowhere or claim more than the file holds.
     """
     try:
-        headers = survey(path, size)
+        headers = survey(path, size, most)
     except OSError as error:
         raise InputError(f"{path}: cannot be opened: {error.strerror or error}") from error
     if headers is None:
