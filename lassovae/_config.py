@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from lassovae._errors import InputError
+from lassovae._setting_types import require_types, tables
 
 Mode = Literal["sequential", "embedded", "end_to_end"]
 Encoder = Literal["convolutional", "soft_roi", "block_mean"]
@@ -63,6 +64,7 @@ class Preprocess:
     bleaching: Literal["keep", "divide"] = "keep"
 
     def __post_init__(self) -> None:
+        require_types(self)
         _require_choice("downscale_method", self.downscale_method, ("nearest", "mean"))
         for name, changed in (("bad_pixels", "fill"), ("scan_lines", "align"), ("bleaching", "divide")):
             _require_choice(name, getattr(self, name), ("keep", changed))
@@ -152,6 +154,7 @@ class Config:
     preprocess: Preprocess = field(default_factory=Preprocess)
 
     def __post_init__(self) -> None:
+        require_types(self)
         _require_choice("mode", self.mode, ("sequential", "embedded", "end_to_end"))
         _require_choice("encoder", self.encoder, get_args(Encoder))
         _require_choice("unpooling", self.unpooling, ("causal", "same_frame"))
@@ -222,14 +225,15 @@ class Config:
         Raises:
             InputError: a key is not a setting, or a value is out of its range.
         """
-        values = dict(values)
-        pre = dict(values.pop("preprocess", {}))
-        for name in ("crop", "crop_at"):
-            if pre.get(name) is not None:
-                pre[name] = tuple(pre[name])
-        known = {f.name for f in dataclasses.fields(cls)}
-        known_pre = {f.name for f in dataclasses.fields(Preprocess)}
-        unknown = sorted(set(values) - known) + sorted(f"preprocess.{k}" for k in set(pre) - known_pre)
+        known, known_pre = ([f.name for f in dataclasses.fields(schema)] for schema in (cls, Preprocess))
+        pre = values.get("preprocess", {})
+        unknown = [str(name) for name in values if name not in known]
+        unknown += [
+            f"preprocess.{name}" for name in (pre if isinstance(pre, dict) else ()) if name not in known_pre
+        ]
         if unknown:
-            raise InputError(f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-        return cls(preprocess=Preprocess(**pre), **values)
+            raise InputError(
+                f"unknown settings {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}"
+            )
+        found = tables(values, cls)
+        return cls(**found | {"preprocess": Preprocess(**found.get("preprocess", {}))})

@@ -2,64 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tomllib
-import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
-from lassovae._config import Config, Preprocess
+from lassovae._config import Config
 from lassovae._errors import InputError
+from lassovae._setting_types import tables
 
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value from a file is of a setting's type."""
-    if get_origin(hint) in (Union, types.UnionType):
-        return any(_fits(value, part) for part in get_args(hint))
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    if get_origin(hint) is tuple:
-        parts = get_args(hint)
-        return isinstance(value, (list, tuple)) and len(value) == len(parts) and all(map(_fits, value, parts))
-    if hint is type(None):
-        return value is None
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
-
-
-def _named(hint: Any) -> str:
-    """A type for people."""
-    if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(_named(part) for part in get_args(hint))
-    if get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(repr, get_args(hint)))
-    if get_origin(hint) is tuple:
-        return f"{len(get_args(hint))} integers"
-    names = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    return names.get(hint, str(hint))
-
-
-def _checked(path: Path, values: dict[str, Any], schema: type, prefix: str = "") -> dict[str, Any]:
-    """The values that are settings of a schema, each of its type; lists become tuples."""
-    hints = get_type_hints(schema)
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in hints:
-            known = ", ".join(prefix + field.name for field in dataclasses.fields(schema))
-            raise InputError(f"{path}: {prefix}{name} is no setting; known are {known}")
-        if hints[name] is Preprocess:
-            if not isinstance(value, dict):
-                raise InputError(f"{path}: {name}={value!r} must be a table of settings")
-            found[name] = _checked(path, value, Preprocess, f"{name}.")
-        elif not _fits(value, hints[name]):
-            raise InputError(f"{path}: {prefix}{name}={value!r} must be {_named(hints[name])}")
-        else:
-            found[name] = tuple(value) if isinstance(value, list) else value
-    return found
+LARGEST = 1 << 20  # bytes; all settings are some hundred
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:
@@ -74,6 +26,8 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     """
     kind = "TOML" if path.suffix.lower() == ".toml" else "JSON"
     try:
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"{path}: larger than {LARGEST} bytes, which no file of settings is")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the spelling of --config") from None
@@ -85,8 +39,10 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: not valid {kind} ({error}); mend it, or name it .toml if it is TOML"
         ) from error
+    except RecursionError:
+        raise InputError(f"{path}: not settings: {kind} that nests without an end") from None
     if isinstance(values, dict) and "format_version" in values and isinstance(values.get("config"), dict):
         values = values["config"]  # of a run folder
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds no table of settings")
-    return _checked(path, values, Config)
+    return tables(values, Config, f"{path}: ")
