@@ -24,7 +24,7 @@ from fuzzing.target import Files, Target, files_below, mutated, write_files
 LONGEST_WALL_S = 60.0  # that a file may take at all, on a machine that has other things to do
 POLL_S = 0.1
 KEPT_OF_A_KIND = 3  # findings alike that are saved
-NUMBER, SINCE, READ, REJECTED, FINDINGS, SLOWEST = range(6)  # places of what a process tells
+NUMBER, SINCE, READ, REJECTED, FINDINGS, SLOWEST, WHICH = range(7)  # places of what a process tells
 PIPE_HOLDS = 1 << 15  # bytes, without a reader
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -70,13 +70,15 @@ def _process(work: Work, worker: int, start: int, told: memoryview) -> None:
     warnings.simplefilter("ignore")
     threading.stack_size(1 << 20)  # a stack counts as memory as soon as a thread has it
     listen()
-    folder = work.folder / str(worker)
+    folder = work.folder / str(worker) / "of" / "files"  # so that a path above it stays among ours
     for number in range(start, work.last, work.stride):
         files = mutated(work.target, work.seeds, work.seed, number)
         size = write_files(files, emptied(folder))
         told[SINCE], told[NUMBER] = time.monotonic_ns(), number
         outcome = judge(work.target.read, folder, size)
-        told[SLOWEST] = max(told[SLOWEST], time.monotonic_ns() - told[SINCE])
+        took = time.monotonic_ns() - told[SINCE]
+        if took > told[SLOWEST]:
+            told[SLOWEST], told[WHICH] = took, number
         told[SINCE] = 0
         told[{"read": READ, "rejected": REJECTED, "finding": FINDINGS}[outcome.kind]] += 1
         if outcome.kind == "finding":
@@ -162,7 +164,7 @@ def run(work: Work) -> dict[str, Any]:
     for process in watched:
         total.update({place: int(process.told[place]) for place in (READ, REJECTED, FINDINGS)})
     files = work.last - work.first
-    slowest = max(int(process.told[SLOWEST]) for process in watched)
+    slowest, which = max((int(process.told[SLOWEST]), int(process.told[WHICH])) for process in watched)
     return {
         "reader": work.target.name,
         "seed": work.seed,
@@ -172,6 +174,7 @@ def run(work: Work) -> dict[str, Any]:
         "findings": total[FINDINGS],
         "files_per_s": round(files / seconds, 1),
         "slowest_s": round(slowest / 1e9, 3),
+        "slowest": which,
     }
 
 

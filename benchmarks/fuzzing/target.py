@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +17,6 @@ from lassovae.data import Recording
 Files = dict[str, bytes]  # path within a folder -> content; one entry for formats that are one file
 MOST_ASKED = 1 << 27  # bytes of frames that are asked for at once
 SPECIAL_SHARE = 0.5  # of the changes, where a reader has ways of its own
-UNREADABLE = (struct.error, ValueError, LookupError, ArithmeticError)
 WHOLE_SHARE = 0.1  # of the changes of several files: one is lost, or put in the place of another
 
 
@@ -55,7 +53,7 @@ def mutated(target: Target, seeds: Mapping[str, Files], seed: int, number: int) 
             else:
                 del files[place]
         elif target.special and rng.random() < SPECIAL_SHARE:
-            with suppress(*UNREADABLE):  # what is damaged already may not be understood
+            with suppress(Exception):  # what is damaged already may not be understood
                 files[place] = rng.choice(target.special)(rng, place, files[place])
         else:
             donor = seeds[rng.choice(names)]
