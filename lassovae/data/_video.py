@@ -18,6 +18,15 @@ from lassovae.data._video_pixels import Pixels, pixels_of
 
 SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv")
 LOOKED_AT = 9  # frames, at opening, for colour
+# FFmpeg reads hundreds of formats, playlists of other files and of the network among them, whatever a file is called.
+CONTAINERS = ("avi", "matroska", "mov")
+CODECS = frozenset(
+    "av1 bmp cinepak dnxhd dvvideo ffv1 ffvhuff h263 h264 hevc huffyuv jpeg2000 jpegls lagarith libdav1d magicyuv "
+    "mjpeg mpeg1video mpeg2video mpeg4 mpegvideo msmpeg4v2 msmpeg4 msrle msvideo1 png prores qtrle rawvideo tiff "
+    "utvideo v210 vc1 vp8 vp9 wmv1 wmv2 wmv3 y41p zlib zmbv".split()
+)
+PIXELS_OF_A_BYTE = 2000  # that a large frame can have; a constant one of H.264 has 2600
+ANY_FRAME = 1 << 22  # pixels of a frame that is not large
 EVERY_FRAME_ALONE = frozenset(
     {"rawvideo", "mjpeg", "huffyuv", "ffvhuff", "png", "jpeg2000", "dvvideo", "utvideo"}
 )
@@ -29,6 +38,19 @@ def _av(path: Path) -> Any:
     except ImportError:
         raise missing_extra(path, "reading video", "video") from None
     return av
+
+
+def _opened(path: Path, size: int) -> Any:
+    """The file as one of the containers that are read, of frames that its size in bytes can hold."""
+    limits = {"max_pixels": str(min(max(ANY_FRAME, size * PIXELS_OF_A_BYTE), (1 << 31) - 1))}
+    allowed = {
+        "format_whitelist": CONTAINERS,
+        "protocol_whitelist": ("file",),
+        "codec_whitelist": sorted(CODECS),
+    }
+    return _av(path).open(
+        str(path), options=limits, container_options={key: ",".join(names) for key, names in allowed.items()}
+    )
 
 
 def _frame_times(path: Path, container: Any, stream: Any, size: int) -> tuple[list[int], list[int], int]:
@@ -89,15 +111,19 @@ class VideoRecording(Recording):
         self._container: Any = None
         self._decoded: Iterator[Any] | None = None
         self._next = -1
-        size = require_file(path)
-        av = _av(path)
+        size = self._size = require_file(path)
         try:
-            with av.open(str(path)) as container:
+            with _opened(path, size) as container:
                 if len(container.streams.video) != 1:
                     raise InputError(
                         f"{path}: {len(container.streams.video)} video streams; save one in a file of its own"
                     )
                 stream = container.streams.video[0]
+                if stream.codec_context is None or stream.codec_context.name not in CODECS:
+                    codec = "unknown" if stream.codec_context is None else stream.codec_context.name
+                    raise InputError(
+                        f"{path}: the codec {codec} is not read here; export the video with ffv1"
+                    )
                 declared, rate = int(stream.frames), positive(stream.average_rate)
                 if (
                     not declared and container.duration and rate
@@ -118,7 +144,8 @@ class VideoRecording(Recording):
             raise InputError(
                 f"{path}: two frames have the same time; export the video again at a constant frame rate"
             )
-        if height * width > largest * LARGEST_EXPANSION:
+        most = largest * (LARGEST_EXPANSION if height * width <= ANY_FRAME else PIXELS_OF_A_BYTE)
+        if height * width > most:
             raise InputError(
                 f"{path}: {largest} bytes for {height} x {width} pixels; the header is damaged: copy it again"
             )
@@ -156,7 +183,7 @@ class VideoRecording(Recording):
     def _begin(self, frame: int, from_the_start: bool) -> None:
         """Make the decoder ready to give the frame, after others that are dropped."""
         self.close()
-        self._container = _av(self._path).open(str(self._path))
+        self._container = _opened(self._path, self._size)
         stream = self._container.streams.video[0]
         key = self._keys[max(0, bisect.bisect_right(self._keys, self._times[frame]) - 1)]
         if not from_the_start:
