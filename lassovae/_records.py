@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import math
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from lassovae._evaluate import Errors
 from lassovae._files import make_folder, replacing
 from lassovae._fit_notes import FitQuality
 from lassovae._network import Network
+from lassovae.data._arrays import load_arrays
 from lassovae.stats import (
     Comparison,
     ConditionTest,
@@ -33,8 +34,10 @@ from lassovae.stats import (
 )
 from lassovae.var import VARFit
 
+logger = logging.getLogger("lassovae")
 FORMAT_VERSION = 1
 TREE, ARRAYS = "analysis.json", "analysis.npz"
+LARGEST_TREE = 1 << 22  # bytes; arrays are not in it
 TOKEN = "token"  # in both; arrays of the analysis have other names
 AGAIN = "analyse the run again with this version"
 # What may be built from a file: these and nothing else.
@@ -154,10 +157,12 @@ def save_analysis(
 def _read_tree(folder: Path) -> dict[str, Any]:
     path = folder / TREE
     try:
+        if path.stat().st_size > LARGEST_TREE:
+            raise ValueError("larger than any analysis")
         whole = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: analyse the run first (lassovae analyse {folder})") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}): {AGAIN}") from error
     version = whole.get("format_version") if isinstance(whole, dict) else None
     if version != FORMAT_VERSION:
@@ -193,21 +198,26 @@ def load_analysis(folder: str | os.PathLike[str]) -> Analysis:
     place = Path(folder)
     whole = _read_tree(place)
     path = place / ARRAYS
+    if not path.exists():
+        raise InputError(f"{path} is missing, without which {TREE} says little: {AGAIN}")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing, without which {TREE} says little: {AGAIN}") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(path)
+    except InputError as error:
         raise InputError(f"{path} cannot be read ({error}): {AGAIN}") from error
-    if str(arrays.pop(TOKEN, None)) != str(whole.get("token")):  # both have none before tokens were written
+    token = arrays.pop(TOKEN, None)
+    said = whole.pop(TOKEN, None)
+    if said is None and token is None:  # written before there were tokens
+        logger.warning("%s: damage of an analysis of this age cannot be seen: %s.", place / TREE, AGAIN)
+    elif str(token) != said:
         raise InputError(f"{place / TREE} and {ARRAYS} are not of one analysis: {AGAIN}")
     try:
         analysis = _unpacked(whole["analysis"], arrays)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{place / TREE} holds what this version does not know ({error}): {AGAIN}"
         ) from error
     if not isinstance(analysis, Analysis):
         raise InputError(f"{place / TREE} holds no analysis: {AGAIN}")
+    if said is not None and _token(whole, arrays) != said:
+        raise InputError(f"{place / TREE} or {ARRAYS} was changed or damaged after it was written: {AGAIN}")
     return analysis

@@ -61,14 +61,17 @@ def read(folder: Path, budget: Budget) -> None:
     """The movie, or its first colour; without a limit where FFmpeg may have met it: its peak is judged all the same."""
     try:
         _read(folder, budget)
+        return
     except lassovae.InputError as error:
         if not _of_ffmpeg(error):
             raise
-        resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        try:
-            _read(folder, Budget(0))
-        except lassovae.InputError as again:
-            raise lassovae.InputError(str(again)) from None
+    resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    message = ""
+    try:
+        _read(folder, Budget(0))
+    except lassovae.InputError as again:
+        message = str(again)
+    raise lassovae.InputError(message)
 
 
 def _read(folder: Path, budget: Budget) -> None:

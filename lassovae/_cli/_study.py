@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ logger = logging.getLogger("lassovae")
 FILE = "study.json"
 TRUTH = "truth.npz"
 FORMAT_VERSION = 1
+LARGEST = 1 << 22  # bytes of a JSON file
 SAME_RATE = 0.01  # frame rates are one if they differ by no more than this fraction
 
 
@@ -77,7 +79,7 @@ def found_again(run_dir: Path, place: Mapping[str, Any]) -> Path | None:
     """The CSV that `place_of` described; None where it is no longer there."""
     nearby, whole = place.get("csv_from_here"), place.get("csv")
     places = ([run_dir / str(nearby)] if nearby else []) + ([Path(str(whole))] if whole else [])
-    return next((Path(os.path.normpath(path)) for path in places if path.is_file()), None)
+    return next((Path(os.path.normpath(path)) for path in places if os.path.isfile(path)), None)
 
 
 def is_of_training(run_dir: Path, table: Path) -> bool:
@@ -121,8 +123,10 @@ def read_object(path: Path, remedy: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError("larger than any that is written")
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}): {remedy}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path} holds no JSON object: {remedy}")
@@ -135,7 +139,20 @@ def remembered(run_dir: Path) -> dict[str, Any]:
     Raises:
         InputError: it cannot be read.
     """
-    return read_object(run_dir / FILE, "remove it, and name the study's CSV")
+    remedy = "remove it, and name the study's CSV"
+    found = read_object(run_dir / FILE, remedy)
+    words = all(isinstance(found.get(key), str | None) for key in ("csv", "csv_from_here", "model"))
+    runs = found.get("runs", [])
+    rates = isinstance(runs, list) and all(_has_rate(run) for run in runs)
+    if found and not (words and rates and found.get("format_version") == FORMAT_VERSION):
+        raise InputError(f"{run_dir / FILE} is damaged, or of another version: {remedy}")
+    return found
+
+
+def _has_rate(run: Any) -> bool:
+    """Whether an entry of a run says a frame rate, or that there is none."""
+    rate = run.get("frame_rate_hz") if isinstance(run, dict) else math.nan
+    return rate is None or (type(rate) in (int, float) and 0 < rate < math.inf)
 
 
 def find_study(run_dir: Path, given: Path | None, command: str) -> Path:
@@ -186,6 +203,9 @@ def differing_runs(run_dir: Path, found: list[dict[str, Any]]) -> list[str]:
     Raises:
         InputError: provenance.json is damaged.
     """
-    before = read_object(run_dir / "provenance.json", "restore it or train again")
-    seen = {entry.get("sha256") for entry in before.get("inputs", [])}
+    remedy = "restore it or train again"
+    inputs = read_object(run_dir / "provenance.json", remedy).get("inputs", [])
+    if not isinstance(inputs, list) or not all(isinstance(entry, dict) for entry in inputs):
+        raise InputError(f"{run_dir / 'provenance.json'} is damaged: {remedy}")
+    seen = {str(entry.get("sha256")) for entry in inputs}
     return [entry["run"] for entry in found if entry["sha256"] not in seen]

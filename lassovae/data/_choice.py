@@ -147,8 +147,8 @@ def choose_dataset(name: str, candidates: Iterable[str], given: str | None, what
 
 def positive(value: Any) -> float | None:
     """A finite number above 0 from a file's metadata, alone or as the only one of an array; None for anything else."""
-    array = np.asarray(value)
     try:
+        array = np.asarray(value)
         number = float(array.reshape(-1)[0]) if array.size == 1 else math.nan
     except (TypeError, ValueError, OverflowError):
         return None

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from lassovae._errors import InputError
+from lassovae.data._arrays import load_arrays
+from lassovae.data._choice import one_line
 
 _PLAIN = ("positions", "footprints", "decays", "baseline", "coupled", "changed")
 _BY_CONDITION = ("drivers", "coupling")
@@ -91,19 +92,43 @@ def load_truth(path: str | PathLike[str]) -> tuple[Truth, tuple[str, ...]]:
         InputError: no such file, or not one of these.
     """
     try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            conditions = tuple(str(c) for c in stored["conditions"])
-            fields: dict[str, Any] = {
-                field: {c: stored[f"{field}/{i}"] for i, c in enumerate(conditions)}
-                for field in _BY_CONDITION
-            }
-            names = tuple(str(name) for name in stored["names"])
-            traces = tuple(stored[f"traces/{i}"] for i in range(len(names)))
-            fields |= {name: stored[name] for name in _PLAIN}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the spelling") from None
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, BadZipFile) as error:
+        stored = load_arrays(Path(path))
+        conditions = tuple(str(c) for c in stored["conditions"])
+        names = tuple(str(name) for name in stored["names"])
+        fields: dict[str, Any] = {
+            field: {c: stored[f"{field}/{i}"] for i, c in enumerate(conditions)} for field in _BY_CONDITION
+        }
+        fields |= {name: stored[name] for name in _PLAIN}
+        traces = tuple(stored[f"traces/{i}"] for i in range(len(names)))
+        truth = Truth(**fields, traces=traces, conditions=conditions)
+        _check(truth)
+    except (InputError, KeyError, ValueError, TypeError) as error:
+        if not Path(path).exists():
+            raise
         raise InputError(
-            f"{path}: not the truth of a simulation ({error}); remove it, or simulate again"
+            f"{path}: not the truth of a simulation ({one_line(error)}); remove it, or simulate again"
         ) from error
-    return Truth(**fields, traces=traces, conditions=conditions), names
+    return truth, names
+
+
+def _check(truth: Truth) -> None:
+    """Refuse arrays that are not those of one simulation.
+
+    Raises:
+        ValueError: one has another shape or type than the others ask for.
+    """
+    cells, (height, width) = len(truth.positions), truth.baseline.shape
+    shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
+        "positions": (truth.positions, (cells, 2)),
+        "footprints": (truth.footprints, (cells, height, width)),
+        "decays": (truth.decays, (cells,)),
+        "coupled": (truth.coupled, (cells,)),
+        "changed": (truth.changed, (cells,)),
+    }
+    shapes |= {f"drivers of {c}": (drivers, (cells,)) for c, drivers in truth.drivers.items()}
+    shapes |= {f"coupling of {c}": (a, (len(a), cells, cells)) for c, a in truth.coupling.items()}
+    shapes |= {f"trace {i}": (trace, (len(trace), cells)) for i, trace in enumerate(truth.traces)}
+    for name, (array, shape) in shapes.items():
+        kinds = "b" if name.startswith(("co", "ch", "dr")) and not name.startswith("coupling") else "fiu"
+        if array.shape != shape or array.dtype.kind not in kinds:
+            raise ValueError(f"{name} of shape {array.shape} and type {array.dtype}")
