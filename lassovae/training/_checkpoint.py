@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +18,57 @@ from orbax.checkpoint import v1 as ocp
 
 from lassovae._errors import InputError
 
+ROOM = 1 << 18  # bytes of a checkpoint's other files, at most
+
 
 def write_tree(folder: Path, tree: Any) -> None:
-    """Write a tree of arrays into a folder that is not there; written when this returns. Every process must call it."""
-    ocp.save(folder.resolve(), tree)  # Orbax refuses relative paths
+    """Write a tree of arrays into a folder that is not there; written when this returns. Every process must call it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if jax.process_index() == 0:
+        _see_room(folder.parent, sum(x.nbytes for x in jax.tree.leaves(tree)))
+    try:
+        with _quietly("absl", "asyncio"):
+            ocp.save(folder.resolve(), tree)  # Orbax refuses relative paths
+    except (OSError, ValueError, RuntimeError) as error:
+        code = re.search(r"os_error_code='(\d+)'", str(error))
+        number = int(code[1]) if code else (getattr(error, "errno", None) or errno.EIO)
+        raise OSError(number, os.strerror(number), str(folder)) from error
+
+
+def _see_room(folder: Path, size: int) -> None:
+    """Take the room that a checkpoint needs and give it back.
+
+    What is amiss with the disk is so told in one error; Orbax tells it in hundreds of lines, from threads of its own,
+    and may not come back.
+    """
+    place = folder / f".room.{os.getpid()}.partial"
+    try:
+        with place.open("wb") as file:
+            wanted = size + size // 8 + ROOM
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, wanted)
+            else:
+                file.write(bytes(wanted))
+                os.fsync(file.fileno())
+    finally:
+        place.unlink(missing_ok=True)
+
+
+@contextmanager
+def _quietly(*names: str) -> Iterator[None]:
+    """Silence loggers of others for a while: what they say is raised, too."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def read_tree(folder: Path, like: Any, *, beside: str | None = None) -> Any:

@@ -168,8 +168,8 @@ class RunFolder:
             )
         try:
             self._write(name, step, tree, metrics, loss)
-        except (OSError, ValueError, RuntimeError) as error:  # Orbax has its own for a full disk
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        except (OSError, InputError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
             raise TrainingError(
                 f"{self._checkpoints / name}: the checkpoint of step {step} cannot be written ({reason}): make room, "
                 "or see who may write there, and go on from the last one (resume=True, --resume)"
@@ -182,8 +182,13 @@ class RunFolder:
         wait_for_all("checkpoint begun")
         write_tree(place, tree)
         wait_for_all("checkpoint written")
-        if not is_first():
-            return
+        if is_first():
+            self._complete(name, step, metrics, loss)
+        wait_for_all("checkpoint complete")  # a process that ends before may take the others with it
+
+    def _complete(self, name: str, step: int, metrics: str, loss: float | None) -> None:
+        """Write the manifest of a checkpoint, and remove those that are kept no longer."""
+        place = self._checkpoints / name
         on_disk(place)
         on_disk(self.metrics)
         measured = self.folder / MEASURED
