@@ -72,6 +72,11 @@ def named(hint: Any) -> str:
     return names.get(hint, getattr(hint, "__name__", str(hint)))
 
 
+def _wrong(name: str, value: Any, words: str) -> InputError:
+    huge = isinstance(value, int) and abs(value) > LARGEST_INTEGER
+    return InputError(f"{name}={shown(value)} must be {words}{' of at most 64 bits' if huge else ''}")
+
+
 @cache
 def _hints(schema: Any) -> dict[str, Any]:
     return get_type_hints(schema)
@@ -95,7 +100,7 @@ def require_types(settings: Any) -> None:
         )
         if not (is_word or (is_row and all(fits(part, int) for part in value)) or fits(value, hint)):
             words = named(hint).replace("a number", "a finite number")
-            raise InputError(f"{name}={shown(value)} must be {words}")
+            raise _wrong(name, value, words)
 
 
 def tables(values: Any, schema: Any, where: str = "", prefix: str = "") -> dict[str, Any]:
@@ -123,7 +128,7 @@ def tables(values: Any, schema: Any, where: str = "", prefix: str = "") -> dict[
         if dataclasses.is_dataclass(hints[name]):
             found[name] = tables(value, hints[name], where, f"{name}.")
         elif not fits(value, hints[name]):
-            raise InputError(f"{where}{prefix}{name}={shown(value)} must be {named(hints[name])}")
+            raise _wrong(f"{where}{prefix}{name}", value, named(hints[name]))
         else:
             found[name] = tuple(value) if isinstance(value, list) else value
     return found

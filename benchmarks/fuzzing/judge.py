@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import resource
 import shutil
 import traceback
@@ -16,6 +17,7 @@ import lassovae
 
 OVERHEAD = 100_000_000  # bytes that a reader may take beside twice the size of the file
 LONGEST_MESSAGE = 10_000
+REFUSED = re.compile("MEM_ERROR|[Oo]ut of memory|[Cc]annot allocate|allocation failed|[Uu]nable to allocate")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -100,6 +102,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def _of_memory(error: BaseException) -> bool:
+    """Whether memory was refused: some libraries say so by an error of their own."""
+    return isinstance(error, MemoryError) or REFUSED.search(str(error)) is not None
+
+
 def _place(error: BaseException) -> str:
     """Type of an error and the innermost lines of the library and of all that led to it."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -113,7 +120,7 @@ def _judged(read: Callable[[Path, Budget], None], folder: Path, budget: Budget) 
         with budget.held():
             read(folder, budget)
     except BaseException as error:
-        refused = next((link for link in _chain(error) if isinstance(link, MemoryError)), None)
+        refused = next((link for link in _chain(error) if _of_memory(link)), None)
         if refused is not None:
             return Outcome("finding", f"too much memory: {_place(refused)}: {refused}")
         if not isinstance(error, lassovae.InputError):

@@ -71,7 +71,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         )
     unknown = [column for column in columns if column not in REQUIRED + OPTIONAL]
     if unknown or len(set(columns)) != len(columns):
-        what = f"unknown column {', '.join(map(repr, unknown))}" if unknown else "a column occurs twice"
+        what = f"unknown column {', '.join(map(repr, unknown[:5]))}" if unknown else "a column occurs twice"
         raise InputError(f"{path} row 1: {what}; known are {', '.join(REQUIRED + OPTIONAL)}")
     if len(rows) == 1:
         raise InputError(f"{path}: a header and no rows; add one row per recording")
@@ -98,12 +98,11 @@ def _design(table: Path, rows: list[tuple[int, dict[str, str]]]) -> tuple[list[s
                 what = "file" if column == "recording" else column
                 raise InputError(f"{where}: the {column} {row[column]!a} {wrong}; rename the {what}")
         if "block" in row:
-            try:
-                blocks.append(int(row["block"]))
-            except ValueError:
+            if not re.fullmatch(r"[+-]?[0-9]{1,9}", row["block"]):
                 raise InputError(
-                    f"{where}: block={row['block']!r} is not an integer; number the blocks"
-                ) from None
+                    f"{where}: block={row['block']!r} is not an integer of at most nine digits; number the blocks"
+                )
+            blocks.append(int(row["block"]))
     labels = [row["condition"] for _, row in rows]
     return labels, blocks or list(contiguous_blocks(labels))
 
