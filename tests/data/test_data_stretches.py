@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import zarr
 
-from lassovae.data import _stretches, open_recording
+from lassovae.data import _hdf5, _stretches, open_recording
 
 SHAPE = (100, 24, 32)
 LENGTH = 30  # frames of a chunk
@@ -49,8 +49,15 @@ WRITERS = pytest.mark.parametrize("writer", [hdf5, zarr_3, nwb], ids=lambda writ
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """First frames of the stretches of chunks that h5py and zarr were asked for, once for each time."""
+    """First frames of the stretches of chunks that were asked for, of h5py, zarr and gzip, once for each time."""
     found = []
+    inflate = _hdf5.read_deflated
+
+    def read_deflated(path, dataset, frames, plane):
+        found.extend(sorted({frame // LENGTH for frame in frames}))
+        return inflate(path, dataset, frames, plane)
+
+    monkeypatch.setattr(_hdf5, "read_deflated", read_deflated)
     for kind in (h5py.Dataset, zarr.Array):
         original = kind.__getitem__
 
