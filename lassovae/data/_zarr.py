@@ -63,7 +63,9 @@ class ZarrRecording(Recording):
             raise missing_extra(array.folder, "reading Zarr", "zarr") from None
         check_chunks(array)
         try:
-            self._array: Any = zarr.open_array(array.folder, mode="r", zarr_format=array.zarr_format)
+            from lassovae.data._zarr_chunks import CheckedStore
+
+            self._array: Any = zarr.open_array(CheckedStore(array), mode="r", zarr_format=array.zarr_format)
         except Exception as error:
             raise InputError(
                 f"{self.name}: zarr cannot open it ({type(error).__name__}: {one_line(error)}); copy or export it again"
@@ -95,6 +97,8 @@ class ZarrRecording(Recording):
                 pixels = self._pixels(ordered)
             else:
                 pixels = self._stretches.read(ordered, self._pixels)
+        except InputError:
+            raise
         except Exception as error:
             raise InputError(
                 f"{self.name}: frames {min(frames)} to {max(frames)} cannot be decoded ({type(error).__name__}); copy "

@@ -20,8 +20,9 @@ NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
 MOST_FOLDERS = 10_000  # groups that are looked through for arrays
 METADATA_FILES = ("zarr.json", ".zarray", ".zgroup")
 # Codecs that only move or compress numbers. What is not among them may run code (numcodecs has a pickle filter).
+COMPRESSORS = ("blosc", "gzip", "lz4", "zlib", "zstd")
 CODECS = frozenset(
-    "blosc bz2 bytes crc32c delta endian gzip lz4 lzma shuffle sharding_indexed transpose zlib zstd".split()
+    "blosc bytes crc32c delta endian gzip lz4 shuffle sharding_indexed transpose zlib zstd".split()
 )
 
 
@@ -37,6 +38,9 @@ class ArrayMetadata:
         separator: between the numbers in the name of a chunk's file.
         prefix: in front of these numbers.
         compressed: whether chunks are.
+        codec: the compressor, where it is the only step that changes the size of a chunk; else empty.
+        inner: lengths of the axes of the chunks within a shard, None where a file is one chunk.
+        index_first: whether a shard begins with the places of its chunks, instead of ending with them.
         attributes: the user's.
     """
 
@@ -49,6 +53,9 @@ class ArrayMetadata:
     prefix: str
     compressed: bool
     attributes: dict[str, Any] = field(default_factory=dict)
+    codec: str = ""
+    inner: tuple[int, ...] | None = None
+    index_first: bool = False
 
     @property
     def file(self) -> Path:
@@ -104,6 +111,25 @@ def _require_codecs(path: Path, names: set[str]) -> None:
         )
 
 
+def _sole(codecs: Any) -> str:
+    """The compressor among steps of which no other changes the size of a chunk; empty where there is not just one."""
+    listed = codecs if isinstance(codecs, list) else [codecs]
+    names = [str(codec.get("id", codec.get("name"))) for codec in listed if isinstance(codec, dict)]
+    found = [name for name in names if name not in ("bytes", "endian", "transpose")]
+    return found[0] if len(found) == 1 and found[0] in COMPRESSORS else ""
+
+
+def _shard(path: Path, codecs: Any) -> dict[str, Any] | None:
+    """The settings of the shards that an array consists of; None where it has none."""
+    listed = [codec for codec in codecs if isinstance(codec, dict)] if isinstance(codecs, list) else []
+    shards = [codec.get("configuration") for codec in listed if codec.get("name") == "sharding_indexed"]
+    if not shards:
+        return None
+    if len(codecs) > 1 or not isinstance(shards[0], dict):
+        raise _damaged(path, "shards within other codecs")
+    return shards[0]
+
+
 def _one_of(path: Path, value: Any, allowed: tuple[str, ...], what: str) -> str:
     if value not in allowed:
         raise _damaged(path, f"{what} {value!r:.60}")
@@ -137,6 +163,7 @@ def _version_2(folder: Path) -> ArrayMetadata:
         "",
         bool(said.get("compressor") or said.get("filters")),
         attributes,
+        "" if said.get("filters") else _sole(said.get("compressor")),
     )
 
 
@@ -155,6 +182,10 @@ def _version_3(folder: Path, said: dict[str, Any]) -> ArrayMetadata:
     standard = "/" if kind == "default" else "."
     separator = _one_of(path, keys.get("separator", standard), (".", "/"), "separator")
     attributes = said.get("attributes")
+    shard = _shard(path, codecs)
+    inner = None if shard is None else _lengths(path, shard.get("chunk_shape"), "chunks of a shard")
+    if inner is not None and not (inner and min(inner) > 0):
+        raise _damaged(path, f"chunks {inner} of a shard")
     return ArrayMetadata(
         folder,
         3,
@@ -165,6 +196,9 @@ def _version_3(folder: Path, said: dict[str, Any]) -> ArrayMetadata:
         f"c{separator}" if kind == "default" else "",
         bool(names - {"bytes"}),
         attributes if isinstance(attributes, dict) else {},
+        _sole(codecs if shard is None else shard.get("codecs")),
+        inner,
+        shard is not None and shard.get("index_location") == "start",
     )
 
 

@@ -1,0 +1,125 @@
+"""The chunks of a Zarr array on their way to its codecs: what they say of their size must be what the array says.
+
+Codecs take the size of what comes out from what goes in, or go on for as long as bytes come out.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.storage import LocalStore
+
+from lassovae._errors import InputError
+from lassovae.data._zarr_metadata import ArrayMetadata
+
+INFLATE = {"gzip": 31, "zlib": 15}  # codec -> how zlib is told of its header
+NONE = (1 << 64) - 1  # place of a chunk that a shard does not have
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+def _size_said(codec: str, content: bytes) -> int | None:
+    """Bytes that come out of a chunk, as it says itself; None where it does not."""
+    if codec == "blosc":
+        return int(struct.unpack_from("<I", content, 4)[0])
+    if codec == "lz4":
+        return int(struct.unpack_from("<I", content)[0])
+    if codec == "zstd" and content[:4] == ZSTD_MAGIC:
+        descriptor = content[4]
+        single, dictionary = descriptor >> 5 & 1, (0, 1, 2, 4)[descriptor & 3]
+        width = (single, 2, 4, 8)[descriptor >> 6]
+        place = 5 + (1 - single) + dictionary
+        number = int.from_bytes(content[place : place + width], "little") + (256 if width == 2 else 0)
+        return number if width else None
+    return None
+
+
+class CheckedStore(LocalStore):
+    """A folder of which chunks are read as they are, or refused.
+
+    Args:
+        array: of the folder.
+
+    Raises:
+        InputError: when a chunk is read that says another size than it should have.
+    """
+
+    def __init__(self, array: ArrayMetadata) -> None:
+        super().__init__(array.folder, read_only=True)
+        self._of = array
+
+    async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Buffer | None:
+        """As LocalStore's."""
+        return self._checked(key, await super().get(key, prototype, byte_range), byte_range)
+
+    def get_sync(self, key: str, *arguments: Any, byte_range: Any = None, **options: Any) -> Buffer | None:
+        """As LocalStore's, of those versions that have it."""
+        return self._checked(
+            key, super().get_sync(key, *arguments, byte_range=byte_range, **options), byte_range
+        )
+
+    async def get_partial_values(self, prototype: Any, key_ranges: Iterable[Any]) -> list[Buffer | None]:
+        """As LocalStore's."""
+        asked = list(key_ranges)
+        found = await super().get_partial_values(prototype, asked)
+        return [self._checked(key, part, place) for (key, place), part in zip(asked, found, strict=True)]
+
+    def _checked(self, key: str, buffer: Buffer | None, byte_range: Any) -> Buffer | None:
+        array, name = self._of, Path(key).name
+        if buffer is None or not array.codec or name.startswith(".z") or name == "zarr.json":
+            return buffer
+        content = buffer.to_bytes()
+        if array.inner is None:
+            new = self._one(key, content, math.prod(array.chunks))
+            return buffer if new is content else default_buffer_prototype().buffer.from_bytes(new)
+        pixels = math.prod(array.inner)
+        if byte_range is None:
+            for start, size in self._pieces(key, content, math.prod(array.chunks) // pixels):
+                self._one(key, content[start : start + size], pixels)
+        elif not hasattr(byte_range, "suffix") and (byte_range.start > 0 or not self._of.index_first):
+            self._one(
+                key, content, pixels
+            )  # the places of chunks are asked for by the first bytes, or the last
+        return buffer
+
+    def _pieces(self, key: str, content: bytes, count: int) -> list[tuple[int, int]]:
+        """Place and size of the chunks in a shard."""
+        size = 16 * count + 4
+        index = content[:size] if self._of.index_first else content[-size:]
+        if len(index) < size:
+            raise self._damaged(key)
+        pieces = [piece for piece in struct.iter_unpack("<QQ", index[:-4]) if piece[0] != NONE]
+        if len(pieces) < count or any(start + length > len(content) for start, length in pieces):
+            raise self._damaged(key)
+        return pieces
+
+    def _one(self, key: str, content: bytes, pixels: int) -> bytes:
+        """A chunk; one that is inflated comes back packed without compression, so that it is inflated but once."""
+        size, codec = pixels * self._of.dtype.itemsize, self._of.codec
+        try:
+            said = _size_said(codec, content)
+            if codec == "blosc" and struct.unpack_from("<I", content, 12)[0] > len(content):
+                raise self._damaged(key)
+            if codec in INFLATE:
+                stream = zlib.decompressobj(INFLATE[codec])
+                whole = stream.decompress(content, size + 1)
+                said = len(whole)
+        except (struct.error, zlib.error, IndexError) as error:
+            raise self._damaged(key) from error
+        if said is not None and said != size:
+            raise self._damaged(key)
+        if codec not in INFLATE or self._of.inner is not None:
+            return content
+        packed = zlib.compressobj(0, wbits=INFLATE[codec])
+        return packed.compress(whole) + packed.flush()
+
+    def _damaged(self, key: str) -> InputError:
+        return InputError(
+            f"{self._of.folder}: chunk {key} cannot be decoded: it is cut short or damaged, and holds other pixels "
+            "than it should; copy or export it again"
+        )

@@ -1,0 +1,186 @@
+"""Zarr made to harm: chunks that claim, burst or end early, shards that lie, links, and what the store holds beside."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+from pathlib import Path
+
+import movie_writers as write
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
+
+from lassovae import InputError
+from lassovae.data import open_recording
+
+SHAPE = (6, 8, 10)
+NUM_BYTES = 960
+
+
+@pytest.fixture
+def movie(rng):
+    return rng.integers(1, 40, SHAPE).astype(np.uint16)
+
+
+def stored(path, movie, **options):
+    """A folder of one array in one chunk, and the file of that chunk."""
+    options = {"chunks": SHAPE} | options
+    zarr.create_array(path, data=movie, **options)
+    return path, path / ("0.0.0" if options.get("zarr_format") == 2 else "c/0/0/0")
+
+
+def read_or_error(recording, frames, movie):
+    """The error, or None where the frames are read and are the movie's."""
+    try:
+        pixels = (open_recording(recording) if isinstance(recording, Path) else recording)[frames]
+    except InputError as error:
+        return error
+    np.testing.assert_array_equal(pixels, movie[frames])
+    return None
+
+
+def with_number(content, place, number):
+    return content[:place] + struct.pack("<I", number) + content[place + 4 :]
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("claim", [0, NUM_BYTES - 2, NUM_BYTES + 2, 2**31 - 1])
+def test_a_chunk_that_says_another_size(tmp_path, movie, zarr_format, claim):
+    options = {
+        "zarr_format": zarr_format,
+        "compressors": numcodecs.Blosc() if zarr_format == 2 else BloscCodec(),
+    }
+    path, chunk = stored(tmp_path / "m.zarr", movie, **options)
+    np.testing.assert_array_equal(open_recording(path)[:], movie)
+    chunk.write_bytes(with_number(chunk.read_bytes(), 4, claim))
+    recording = open_recording(path)
+    with pytest.raises(
+        InputError, match=r"m\.zarr: chunk .*0.0.0 cannot be decoded: it is cut short or damaged"
+    ):
+        recording[:]
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("size", [0, NUM_BYTES - 1, NUM_BYTES + 1, 1 << 24])
+def test_a_chunk_that_inflates_to_another_size(tmp_path, movie, zarr_format, size):
+    codec = numcodecs.GZip() if zarr_format == 2 else GzipCodec()
+    path, chunk = stored(tmp_path / "m.zarr", movie, zarr_format=zarr_format, compressors=codec)
+    np.testing.assert_array_equal(open_recording(path)[2:5], movie[2:5])
+    chunk.write_bytes(gzip.compress(bytes(size)))
+    recording = open_recording(path)
+    with pytest.raises(InputError, match="cannot be decoded: it is cut short or damaged"):
+        recording[:]
+    chunk.write_bytes(gzip.compress(bytes(NUM_BYTES)))
+    assert not open_recording(path)[:].any()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_zstandard_says_its_size(tmp_path, movie, zarr_format):
+    codec = numcodecs.Zstd() if zarr_format == 2 else ZstdCodec()
+    for frames, words in ((SHAPE[0], None), (3, "cannot be decoded"), (600, "cannot be decoded")):
+        path = tmp_path / f"{frames}.zarr"
+        options = {"zarr_format": zarr_format, "compressors": codec}
+        _, source = stored(
+            tmp_path / f"other {frames}", np.resize(movie, (frames, 8, 10)), chunks=(frames, 8, 10), **options
+        )
+        path, chunk = stored(path, movie, **options)
+        chunk.write_bytes(source.read_bytes())
+        if words is None:
+            np.testing.assert_array_equal(open_recording(path)[:], movie)
+        else:
+            with pytest.raises(InputError, match=words):
+                open_recording(path)[:]
+
+
+@pytest.mark.parametrize("location", ["start", "end"])
+@pytest.mark.parametrize("codec", [GzipCodec(), ZstdCodec(), BloscCodec()], ids=["gzip", "zstd", "blosc"])
+def test_a_shard_with_a_damaged_index_or_chunk(tmp_path, movie, location, codec):
+    from zarr.codecs import ShardingCodec
+
+    path = tmp_path / "m.zarr"
+    shards = ShardingCodec(
+        chunk_shape=(1, 8, 10), codecs=[zarr.codecs.BytesCodec(), codec], index_location=location
+    )
+    zarr.create(shape=SHAPE, chunks=(3, 8, 10), dtype="u2", store=path, codecs=[shards])[:] = movie
+    np.testing.assert_array_equal(open_recording(path)[:], movie)
+    np.testing.assert_array_equal(open_recording(path)[1:5:3], movie[1:5:3])
+    chunk = path / "c" / "1" / "0" / "0"
+    content = chunk.read_bytes()
+    for damaged in (content[:-30], content[30:], content[:20], bytes(len(content)), b"\xff" * len(content)):
+        chunk.write_bytes(damaged)
+        recording = open_recording(path)
+        np.testing.assert_array_equal(recording[:3], movie[:3])
+        with pytest.raises(InputError, match=r"m\.zarr.* cannot be decoded"):
+            recording[3:6]
+        assert any(isinstance(read_or_error(recording, frame, movie), InputError) for frame in (3, 4, 5))
+
+
+def test_metadata_that_are_deep_huge_or_odd(tmp_path, movie):
+    path, _ = stored(tmp_path / "m.zarr", movie, attributes={"fps": 7.5})
+    whole = json.loads((path / "zarr.json").read_text())
+    odd = {
+        "attributes": (
+            {"fps": [[1, 2], [3]]},
+            {"fps": float("nan")},
+            {"fps": 10**400},
+            {"fps": {}},
+            [1],
+            "x",
+            None,
+        ),
+        "fill_value": ([], {}, "x", float("nan"), "0" * 100_000, None),
+        "shape": ([True, 8, 10], [6.0, 8, 10], [10**400, 8, 10], "6", {}, [], [6]),
+        "dimension_names": ([1, 2, 3], "x", ["../../x", None, "\x1b[2J"]),
+        "storage_transformers": ([{"name": "x"}], 3),
+        "zarr_format": (2, 4, "3", None),
+        "node_type": ("group", "x", None),
+        "codecs": (
+            [],
+            None,
+            {},
+            "bytes",
+            [{"name": "sharding_indexed", "configuration": {"chunk_shape": [0, 8, 10]}}],
+        ),
+    }
+    for key, values in odd.items():
+        for value in values:
+            (path / "zarr.json").write_text(json.dumps(whole | {key: value}))
+            error = read_or_error(path, slice(None), movie)
+            assert error is None or "m.zarr" in str(error), (key, value)
+    for text in ('{"a":' * 5000, "[" * 100_000, '{"a": ' + "9" * 100_000 + "}", "x" * ((1 << 24) + 1)):
+        (path / "zarr.json").write_text(text)
+        with pytest.raises(InputError, match="damaged Zarr metadata"):
+            open_recording(path)
+
+
+def test_names_that_lead_out_of_the_folder(tmp_path, movie):
+    stored(tmp_path / "secret.zarr", movie)
+    path = write.zarr_array(tmp_path / "m.zarr", movie, 3, chunks=SHAPE)
+    for name in (
+        "../secret.zarr",
+        "/../secret.zarr",
+        "movie/../../secret.zarr",
+        str(tmp_path / "secret.zarr"),
+    ):
+        with pytest.raises(InputError, match="is none of the arrays"):
+            open_recording(path, dataset=name)
+    (path / "linked").symlink_to(tmp_path / "secret.zarr")
+    with pytest.raises(InputError, match="is none of the arrays"):
+        open_recording(path, dataset="linked")
+    group = zarr.open_group(path, mode="a")
+    axes = [{"name": name} for name in "tyx"]
+    group.attrs["ome"] = {"multiscales": [{"axes": axes, "datasets": [{"path": "../secret.zarr"}]}]}
+    with pytest.raises(InputError, match="is none of the arrays"):
+        open_recording(path)
+
+
+def test_chunks_that_are_links_are_read(tmp_path, movie):
+    """As git-annex keeps them."""
+    path, chunk = stored(tmp_path / "m.zarr", movie)
+    chunk.rename(tmp_path / "elsewhere")
+    chunk.symlink_to(tmp_path / "elsewhere")
+    np.testing.assert_array_equal(open_recording(path)[:], movie)
