@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -48,6 +50,20 @@ def make_seeds(folder: Path) -> dict[str, Files]:
     return {place.name: files_below(place) for place in sorted(folder.iterdir())}
 
 
+class _Counted(Budget):
+    """What is asked for is noted, and nothing is limited."""
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(0)
+        self.budget = budget
+
+    @contextmanager
+    def asking(self, num_bytes: int) -> Iterator[None]:
+        """Note it."""
+        self.budget.asked = max(self.budget.asked, num_bytes)
+        yield
+
+
 def _of_ffmpeg(error: BaseException | None) -> bool:
     """Whether FFmpeg said that there is no memory, which it says of many claims before it asks for any."""
     while error is not None:
@@ -68,7 +84,7 @@ def read(folder: Path, budget: Budget) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     message = ""
     try:
-        _read(folder, Budget(0))
+        _read(folder, _Counted(budget))
     except lassovae.InputError as again:
         message = str(again)
     raise lassovae.InputError(message)

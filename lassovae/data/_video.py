@@ -26,7 +26,7 @@ CODECS = frozenset(
     "utvideo v210 vc1 vp8 vp9 wmv1 wmv2 wmv3 y41p zlib zmbv".split()
 )
 PIXELS_OF_A_BYTE = 2000  # that a large frame can have; a constant one of H.264 has 2600
-ANY_FRAME = 1 << 22  # pixels of a frame that is not large
+ANY_FRAME = 1 << 20  # pixels of a frame that is not large
 EVERY_FRAME_ALONE = frozenset(
     {"rawvideo", "mjpeg", "huffyuv", "ffvhuff", "png", "jpeg2000", "dvvideo", "utvideo"}
 )
