@@ -166,12 +166,19 @@ def read_damaged(folder: Path, all_damages: Iterator[Damage]) -> tuple[Counter[s
 
 
 def go_on_damaged(
-    workshop: Workshop, finished: Path, number: int, bits_rng: np.random.Generator
+    workshop: Workshop, finished: Path, number: int, rng: np.random.Generator
 ) -> tuple[Counter[str], list[str]]:
-    """Trainings with a damaged newest checkpoint go on: how they did, and what is wrong."""
+    """Trainings with a damaged newest checkpoint go on: how they did, and what is wrong.
+
+    Args:
+        workshop: of the training.
+        finished: run folder that nothing disturbed, not analysed.
+        number: of trainings; every other one had come to its end.
+        rng: draws a bit of a file of the newest checkpoint.
+    """
     outcomes: Counter[str] = Counter()
     wrong = []
-    wanted = {key: value for key, value in everything(finished).items() if not key.startswith("analysis")}
+    wanted = everything(finished)
     stopped = workshop.place("stopped")
     command = workshop.fit(stopped)
     steps = max(int(path.stem) for path in (finished / "checkpoints").glob("*.json") if path.stem.isdigit())
@@ -185,11 +192,11 @@ def go_on_damaged(
         newest = str(newest_checkpoint(origin)) if i % 2 == 0 else "final"
         inside = [p for p in sorted((place / "run" / "checkpoints").rglob("*")) if p.is_file()]
         inside = [p for p in inside if newest in p.relative_to(place).parts or p.name == f"{newest}.json"]
-        path = inside[bits_rng.integers(len(inside))]
+        path = inside[rng.integers(len(inside))]
         content = bytearray(path.read_bytes())
         if not content:
             continue
-        bit = int(bits_rng.integers(8 * len(content)))
+        bit = int(rng.integers(8 * len(content)))
         content[bit // 8] ^= 1 << bit % 8
         path.write_bytes(content)
         where = f"{path.relative_to(place)}, bit {bit}"
@@ -199,8 +206,8 @@ def go_on_damaged(
             continue
         outcomes["resumed with a warning" if ended.err else "resumed silently"] += 1
         try:
-            found = {k: v for k, v in everything(place / "run").items() if not k.startswith("analysis")}
-            wrong += [f"{where}: after --resume another {part}" for part in differences(found, wanted)]
+            parts = differences(everything(place / "run"), wanted)
+            wrong += [f"{where}: after --resume another {', '.join(parts[:4])}"] if parts else []
         except lassovae.InputError as error:
             wrong.append(f"{where}: after --resume it cannot be loaded: {error}")
         shutil.rmtree(place)
@@ -209,19 +216,17 @@ def go_on_damaged(
 
 def flip_often(workshop: Workshop, options: Options, rng: np.random.Generator, name: str) -> int:
     """All of it on one kind of training; how much is wrong."""
-    place, other = workshop.place("flipped"), workshop.place("other")
+    trained, place, other = (workshop.place(kind) for kind in ("trained", "flipped", "other"))
+    workshop.fit(trained).finish()
     workshop.completed(place)
     Workshop(workshop.scratch, (*workshop.options, "--seed", "7")).completed(other)
     folder, began = place / "run", time.perf_counter()
     outcomes, wrong = read_damaged(folder, damages(folder, options.bits, rng, other / "run"))
     print(f"{name}: {dict(outcomes)} in {time.perf_counter() - began:.0f} s, {len(wrong)} wrong", flush=True)
-    more, also = go_on_damaged(workshop, folder, options.resumes, rng)
+    more, also = go_on_damaged(workshop, trained / "run", options.resumes, rng)
     print(f"{name}: {dict(more)}, {len(also)} wrong", flush=True)
-    seen: Counter[str] = Counter()
-    for fault in (*wrong, *also):
-        seen[fault.split(",")[0]] += 1
-        if seen[fault.split(",")[0]] <= 4:
-            print(f"    {fault}", flush=True)
+    for fault in (*wrong[:40], *also):
+        print(f"    {fault}", flush=True)
     return len(wrong) + len(also)
 
 
