@@ -94,11 +94,12 @@ class Command:
             self.send(signal.SIGKILL)
             self._process.wait()
             code = 124
-        seconds = time.perf_counter() - self.began
+        words = []
         for file in self._said:
-            file.seek(0)
-        out, err = (file.read().decode(errors="replace") for file in self._said)
-        return Ended(128 - code if code < 0 else code, seconds, out, err)
+            with file:
+                file.seek(0)
+                words.append(file.read().decode(errors="replace"))
+        return Ended(128 - code if code < 0 else code, time.perf_counter() - self.began, *words)
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,15 @@ class Workshop:
 
     scratch: Path
     options: tuple[str, ...]
+    begun: list[Command] = field(default_factory=list)
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave no process behind, not a halted one either."""
+        for command in self.begun:
+            command.send(signal.SIGKILL)
 
     @property
     def study(self) -> Path:
@@ -126,9 +136,15 @@ class Workshop:
         """Of processes that import this checkout, compute on the CPU and keep what they compile."""
         cache = {"JAX_COMPILATION_CACHE_DIR": str(self.scratch / "cache")}
         cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        cache |= {name: os.environ[name] for name in cache if name in os.environ}
         paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         own = {"JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         return {**os.environ, **own, **cache, **more}
+
+    def begin(self, arguments: tuple[str, ...], plain: bool = False, **more: str) -> Command:
+        """Begin a command."""
+        self.begun.append(Command(arguments, self.environment(**more), plain))
+        return self.begun[-1]
 
     def fit(
         self, place: Path, *options: str, study: Path | None = None, plain: bool = False, **more: str
@@ -136,11 +152,11 @@ class Workshop:
         """Begin `lassovae fit` into place/run."""
         table = self.study if study is None else study
         arguments = ("fit", str(table), "--out", str(place / "run"), *self.options, *options)
-        return Command(arguments, self.environment(**more), plain)
+        return self.begin(arguments, plain, **more)
 
     def analyse(self, place: Path, **more: str) -> Command:
         """Begin `lassovae analyse` of place/run."""
-        return Command(("analyse", str(place / "run")), self.environment(**more))
+        return self.begin(("analyse", str(place / "run")), **more)
 
     def completed(self, place: Path, *options: str) -> tuple[Ended, Ended]:
         """Train with these options and analyse, to the end."""

@@ -176,7 +176,7 @@ def _full_later(bench: Bench, note: Callable[[str], None], command: str, sizes: 
             fill(place, room)
 
             def call(place: Path = place) -> Ended:
-                return Command((command, str(place / "run")), bench.workshop.environment()).finish()
+                return bench.workshop.begin((command, str(place / "run"))).finish()
 
             ended = call()
             if ended.status == 0:
@@ -216,10 +216,7 @@ def read_only_folder(bench: Bench, note: Callable[[str], None]) -> list[str]:
     wrong = []
     with mounted("--bind", str(place), at=place):
         subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
-        new = Command(
-            ("fit", str(bench.workshop.study), "--out", str(place / "new"), *LONG),
-            bench.workshop.environment(),
-        )
+        new = bench.workshop.begin(("fit", str(bench.workshop.study), "--out", str(place / "new"), *LONG))
         for command in (new, bench.workshop.fit(place, "--resume"), bench.workshop.analyse(place)):
             ended = command.finish()
             note(f"{command.arguments[0]}: {said(ended)}")
@@ -381,9 +378,8 @@ CASES = (
 )
 
 
-def make_bench(scratch: Path, rooms: int) -> Bench:
+def make_bench(workshop: Workshop, rooms: int) -> Bench:
     """The undisturbed run."""
-    workshop = Workshop(scratch, LONG)
     place = workshop.place("undisturbed")
     if not (place / "run").exists():
         workshop.completed(place)
@@ -398,20 +394,21 @@ def main() -> int:
     """All cases; 1 if anything is wrong."""
     options = tyro.cli(Options, description=__doc__)
     scratch = Path(tempfile.mkdtemp()) if options.scratch is None else options.scratch.resolve()
-    bench = make_bench(scratch, options.rooms)
     bad = 0
-    for case in CASES:
-        if options.only and not case.__name__.startswith(options.only):
-            continue
-        try:
-            wrong = case(bench, lambda text, name=case.__name__: print(f"  {name}: {text}", flush=True))
-        except Skipped as reason:
-            print(f"{case.__name__}: skipped, {reason}", flush=True)
-            continue
-        bad += bool(wrong)
-        print(f"{case.__name__}: {'as it should be' if not wrong else 'WRONG'}", flush=True)
-        for fault in wrong:
-            print(f"    {fault}", flush=True)
+    with Workshop(scratch, LONG) as workshop:
+        bench = make_bench(workshop, options.rooms)
+        for case in CASES:
+            if options.only and not case.__name__.startswith(options.only):
+                continue
+            try:
+                wrong = case(bench, lambda text, name=case.__name__: print(f"  {name}: {text}", flush=True))
+            except Skipped as reason:
+                print(f"{case.__name__}: skipped, {reason}", flush=True)
+                continue
+            bad += bool(wrong)
+            print(f"{case.__name__}: {'as it should be' if not wrong else 'WRONG'}", flush=True)
+            for fault in wrong:
+                print(f"    {fault}", flush=True)
     if options.scratch is None:
         shutil.rmtree(scratch)
     return 1 if bad else 0

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,9 +127,10 @@ READERS: dict[str, Callable[[Path], dict[str, str]]] = {
 }
 
 
-def read_damaged(folder: Path, all_damages: Iterator[Damage]) -> tuple[Counter[str], list[str]]:
+def read_damaged(folder: Path, all_damages: Iterable[Damage]) -> tuple[Counter[str], list[str]]:
     """Read the folder after every damage, which is then mended: outcomes by kind of damage, and what is wrong."""
-    wanted = {name: read(folder) for name, read in READERS.items()}
+    readers = READERS if (folder / "analysis.json").exists() else {"load": model_of, "load best": best_of}
+    wanted = {name: read(folder) for name, read in readers.items()}
     outcomes: Counter[str] = Counter()
     wrong = []
     for damage in all_damages:
@@ -139,7 +140,7 @@ def read_damaged(folder: Path, all_damages: Iterator[Damage]) -> tuple[Counter[s
             damage.path.unlink()
         else:
             damage.path.write_bytes(damage.content)
-        for name, read in [*READERS.items(), ("commands", as_commands_see)]:
+        for name, read in [*readers.items(), ("commands", as_commands_see)]:
             if name == "load_analysis" and "analysis" not in damage.path.name:
                 continue
             if name == "commands" and damage.path.name not in (
@@ -236,7 +237,10 @@ def main() -> int:
     logging.getLogger("lassovae").setLevel(logging.ERROR)
     scratch = Path(tempfile.mkdtemp()) if options.scratch is None else options.scratch.resolve()
     rng = np.random.default_rng(options.seed)
-    bad = sum(flip_often(Workshop(scratch / v, VARIANTS[v]), options, rng, v) for v in options.variants)
+    bad = 0
+    for name in options.variants:
+        with Workshop(scratch / name, VARIANTS[name]) as workshop:
+            bad += flip_often(workshop, options, rng, name)
     if options.scratch is None:
         shutil.rmtree(scratch)
     return 1 if bad else 0

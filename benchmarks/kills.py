@@ -250,7 +250,8 @@ def main() -> int:
     scratch = Path(tempfile.mkdtemp()) if options.scratch is None else options.scratch.resolve()
     bad, each = 0, -(-options.kills // len(options.variants))
     for name in options.variants:
-        bad += kill_often(Workshop(scratch / name, VARIANTS[name]), each, rng, name)[1]
+        with Workshop(scratch / name, VARIANTS[name]) as workshop:
+            bad += kill_often(workshop, each, rng, name)[1]
     if options.scratch is None and not bad:
         shutil.rmtree(scratch)
     return 1 if bad else 0

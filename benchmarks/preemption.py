@@ -173,7 +173,10 @@ def main() -> int:
     options = tyro.cli(Options, description=__doc__)
     scratch = Path(tempfile.mkdtemp()) if options.scratch is None else options.scratch.resolve()
     rng, each = np.random.default_rng(options.seed), -(-options.stops // len(options.variants))
-    bad = sum(stop_often(Workshop(scratch / v, TRAININGS[v]), each, rng, v) for v in options.variants)
+    bad = 0
+    for name in options.variants:
+        with Workshop(scratch / name, TRAININGS[name]) as workshop:
+            bad += stop_often(workshop, each, rng, name)
     print(f"{bad} stops went wrong")
     if options.scratch is None and not bad:
         shutil.rmtree(scratch)
