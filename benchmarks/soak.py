@@ -1,10 +1,11 @@
 """A long training in one process, and many short ones one after another: what grows?
 
-Samples resident memory, open files, threads, memory maps and live JAX arrays once an epoch of a training of `--steps`
-steps that writes a run folder, checkpoints included; then after each of `--calls` calls of fit and analyse in the same
-process. The first fifth is warm-up. Linux, whose /proc says it.
+Samples resident memory, open files, threads, memory maps and live JAX arrays once an epoch of a training that writes a
+run folder, checkpoints included: `--warm-up` steps, and `--steps` more; then after each of `--calls` calls of fit and
+analyse in the same process. Linux, whose /proc says it.
 
-    python benchmarks/soak.py --steps 2000 --calls 10
+    python benchmarks/soak.py --warm-up 1000 --steps 2000 --calls 10
+    MALLOC_ARENA_MAX=1 python benchmarks/soak.py --calls 0     # without the arenas that each new thread may get
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from _run_folders import write_study
 import lassovae
 from lassovae.data import read_study
 
-WARM_UP = 0.2  # of all samples
 CONFIG = lassovae.Config(encoder="soft_roi", order=1, window=8, lam=0.01)
 MOST_GROWTH = 0.01
 
@@ -38,7 +38,10 @@ MOST_GROWTH = 0.01
 class Options:
     """Command line."""
 
+    warm_up: int = 1000
+    """Steps before the growth is looked at."""
     steps: int = 2000
+    """Steps over which it is."""
     calls: int = 10
     frames: int = 100
     """Of each of four recordings: a checkpoint is written each time all have been seen, in windows of 8."""
@@ -80,19 +83,17 @@ class Sampler(logging.Handler):
             self.samples.append(sample())
 
 
-def growth(samples: list[Sample]) -> tuple[Sample, Sample, float]:
-    """Medians after the warm-up and at the end, over a tenth of all samples each; relative growth of memory."""
-    start, width = int(WARM_UP * len(samples)), max(1, len(samples) // 10)
-    early, late = (
-        Sample(*np.median(part, axis=0).tolist())
-        for part in (samples[start : start + width], samples[-width:])
-    )
+def growth(samples: list[Sample], warm_up: float) -> tuple[Sample, Sample, float]:
+    """Medians at the end of the warm-up, a fraction of all samples, and of all; relative growth of memory."""
+    width = max(1, len(samples) // 20)
+    stops = round(warm_up * len(samples)), len(samples)
+    early, late = (Sample(*np.median(samples[stop - width : stop], axis=0).tolist()) for stop in stops)
     return early, late, late.rss_mb / early.rss_mb - 1
 
 
-def said(name: str, samples: list[Sample]) -> bool:
+def said(name: str, samples: list[Sample], warm_up: float) -> bool:
     """Print what grew; whether it is too much."""
-    early, late, relative = growth(samples)
+    early, late, relative = growth(samples, warm_up)
     print(f"{name}: {len(samples)} samples; after the warm-up {early}; at the end {late}", flush=True)
     print(
         f"{name}: resident memory {100 * relative:+.2f} %, open files {late.files - early.files:+.0f}",
@@ -102,7 +103,7 @@ def said(name: str, samples: list[Sample]) -> bool:
 
 
 def one_training(study: lassovae.data.Study, options: Options, scratch: Path) -> bool:
-    """A training of so many steps."""
+    """One training of so many steps."""
     config = CONFIG.replace(encoder=options.encoder, channels=4)
     per_epoch = sum(n // config.window for n in study.lengths)
     logger = logging.getLogger("lassovae")
@@ -112,12 +113,12 @@ def one_training(study: lassovae.data.Study, options: Options, scratch: Path) ->
     logger.propagate = False
     began = time.perf_counter()
     try:
-        config = config.replace(epochs=-(-options.steps // per_epoch))
+        config = config.replace(epochs=-(-(options.warm_up + options.steps) // per_epoch))
         model = lassovae.fit(study, config, run_dir=scratch / "long", show_progress=False)
     finally:
         logger.removeHandler(sampler)
     print(f"{len(model.history)} steps in {time.perf_counter() - began:.0f} s", flush=True)
-    return said("training", sampler.samples)
+    return said("training", sampler.samples, options.warm_up / (options.warm_up + options.steps))
 
 
 def many_calls(study: lassovae.data.Study, options: Options, scratch: Path) -> None:
