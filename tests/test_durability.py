@@ -104,7 +104,11 @@ def test_one_writer_a_folder_and_two_signals_end_it_at_once(workshop, folders, u
     command = after_rows(folders, workshop, place, 24)
     assert went_on(workshop, place, "--resume") == 2
     assert f"is being written by process {command.pid} of" in capsys.readouterr().err
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCONT):  # the first two wait for the halted process
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+        signal.SIGCONT,
+    ):  # the first two wait for the halted process
         command.send(number)
     ended = command.finish()
     assert (ended.status in (130, 143), "at once" in ended.err) == (True, True), ended
