@@ -60,7 +60,7 @@ def _see_room(folder: Path, size: int) -> None:
 
 
 def _give_back() -> None:
-    """Return to the system what Orbax's threads freed: glibc keeps it, an arena a thread, and takes more for the next."""
+    """Return to the system what threads of Orbax freed: glibc keeps it, an arena a thread, and takes more."""
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError, TypeError):  # another C library
