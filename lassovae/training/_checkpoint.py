@@ -19,6 +19,7 @@ from orbax.checkpoint import v1 as ocp
 
 from lassovae._errors import InputError
 
+CANNOT_TELL = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that reserves no room
 ROOM = 1 << 18  # bytes of a checkpoint's other files, at most
 
 
@@ -55,6 +56,9 @@ def _see_room(folder: Path, size: int) -> None:
             else:
                 file.write(bytes(wanted))
                 os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in CANNOT_TELL:
+            raise
     finally:
         place.unlink(missing_ok=True)
 
