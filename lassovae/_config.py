@@ -223,11 +223,12 @@ class Config:
         """Build from `to_dict`'s output or a parsed JSON file.
 
         Raises:
-            InputError: a key is not a setting, or a value is out of its range.
+            InputError: no dictionary, a key is not a setting, or a value is of another type or out of its range.
         """
         known, known_pre = ([f.name for f in dataclasses.fields(schema)] for schema in (cls, Preprocess))
-        pre = values.get("preprocess", {})
-        unknown = [str(name) for name in values if name not in known]
+        given = values if isinstance(values, dict) else {}
+        pre = given.get("preprocess")
+        unknown = [str(name) for name in given if name not in known]
         unknown += [
             f"preprocess.{name}" for name in (pre if isinstance(pre, dict) else ()) if name not in known_pre
         ]

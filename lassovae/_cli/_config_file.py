@@ -11,7 +11,12 @@ from lassovae._config import Config
 from lassovae._errors import InputError
 from lassovae._setting_types import tables
 
-LARGEST = 1 << 20  # bytes; all settings are some hundred
+LARGEST = 1 << 16  # bytes; all settings are some hundred
+MOST_DOTS = 100  # in a line: tables within tables, which TOML's parser goes through again for each
+
+
+def _nests(path: Path, kind: str) -> InputError:
+    return InputError(f"{path}: not settings: {kind} of tables or lists within each other without an end")
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:
@@ -33,6 +38,8 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such file; check the spelling of --config") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); --config takes a JSON or TOML file") from error
+    if kind == "TOML" and any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+        raise _nests(path, kind)
     try:
         values = tomllib.loads(text) if kind == "TOML" else json.loads(text)
     except ValueError as error:
@@ -40,7 +47,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
             f"{path}: not valid {kind} ({error}); mend it, or name it .toml if it is TOML"
         ) from error
     except RecursionError:
-        raise InputError(f"{path}: not settings: {kind} that nests without an end") from None
+        raise _nests(path, kind) from None
     if isinstance(values, dict) and "format_version" in values and isinstance(values.get("config"), dict):
         values = values["config"]  # of a run folder
     if not isinstance(values, dict):
