@@ -31,6 +31,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """The file, or an InputError where HDF5 cannot open it or stumbles over it."""
     try:
         with h5py.File(path, "r", locking=False) as file:
+            if not isinstance(file["/"].id, h5py.h5g.GroupID):
+                raise ValueError("its root is no group")
             yield file
     except InputError:
         raise
@@ -80,7 +82,7 @@ def members(path: Path, file: h5py.File) -> Iterator[tuple[str, Any]]:
     while waiting:
         place, group = waiting.pop()
         links = group.id.links
-        for part in sorted(name for name in group if isinstance(name, str)):  # bytes are no words of UTF-8
+        for part in sorted(_names(group)):
             link = links.get_info(part.encode())
             if link.type != h5py.h5l.TYPE_HARD or link.u in seen:
                 continue
@@ -94,6 +96,24 @@ def members(path: Path, file: h5py.File) -> Iterator[tuple[str, Any]]:
             yield f"{place}/{part}", found
             if isinstance(found, h5py.Group):
                 waiting.append((f"{place}/{part}", found))
+
+
+def _names(group: h5py.Group) -> list[str]:
+    """Of the links in a group, those that are text; where they lead around in the file there are more than fit in."""
+    found: list[bytes] = []
+
+    def note(name: bytes) -> bool | None:
+        found.append(name)
+        return len(found) > MOST_OBJECTS or None
+
+    group.id.links.iterate(note)
+    if len(found) > MOST_OBJECTS:
+        raise InputError(
+            f"{group.file.filename}: more than {MOST_OBJECTS} groups and datasets, or a damaged list of them; name the "
+            "movie by dataset=, or copy the file again"
+        )
+    names = (name.decode(errors="ignore") for name in found)
+    return [name for name, stored in zip(names, found, strict=True) if name.encode() == stored]
 
 
 def _attribute(thing: Any, name: str) -> Any:
