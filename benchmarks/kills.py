@@ -1,20 +1,19 @@
-"""`kill -9` at random moments of a training and of its analysis, then the same commands with --resume: is all as it
-would have been?
+"""`kill -9` at random moments of a training or of its analysis, then the same command again: is all as it would be?
 
-Two runs that nothing disturbs come first; they must agree, and the second says how long things take. Then come
-trials, each in a fresh folder: the training is killed up to three times, its analysis up to twice, at moments of these
-kinds:
+Two runs that nothing disturbed come first; they must agree, and the second says how long things take. Then come
+trials, each in a fresh folder: a training is killed two to five times, or the analysis of a finished training two or
+three times, at moments of these kinds:
 
-    any         uniformly in the time that the command takes
+    any         uniformly in the time that the training takes, its imports included
     start       around the making of the run folder, before config.json
     checkpoint  after a change among the files in checkpoints/, and microseconds to milliseconds more
     write       instead of an operation on a file (open, rename, remove, mkdir) that Python was about to do there
     analysis    uniformly in the time that the analysis takes
     results     instead of such an operation of the analysis
 
-After every kill, what is there must be refused by `lassovae.load` or be the final model. At the end the model, its
-history, tables and arrays, and the names of all files must be those of the undisturbed run, bit for bit, and no call
-may have begun before the newest complete checkpoint that the kill left.
+After every kill, what is there must be refused by `lassovae.load` or be the final model. In the end, with --resume for
+a training, the model, its history, tables and arrays and the names of all files must be those of the undisturbed run,
+bit for bit, and no training may have begun before the newest complete checkpoint that the kill left.
 
     python benchmarks/kills.py --kills 50 --seed 0
 """
@@ -67,9 +66,16 @@ class Options:
 
 @dataclass
 class Reference:
-    """What an undisturbed run holds, how many seconds its commands take, and how many operations on files."""
+    """What an undisturbed run holds, how many seconds its commands take, and how many operations on files.
 
-    holds: dict[str, str]
+    Attributes:
+        trained: run folder that was not analysed.
+        holds: name of a part -> digest, of what each command has left.
+        seconds, operations: of each command.
+    """
+
+    trained: Path
+    holds: dict[str, dict[str, str]]
     seconds: dict[str, float]
     operations: dict[str, int]
 
@@ -79,15 +85,17 @@ def reference_of(workshop: Workshop) -> Reference:
     once, again = (workshop.place(name) for name in ("once", "again"))
     workshop.completed(once)
     counts = {"LASSOVAE_COUNT": str(again / "count"), "LASSOVAE_WATCHED": str(again / "run")}
-    seconds, operations = {}, {}
+    trained = workshop.place("trained") / "run"
+    seconds, operations, holds = {}, {}, {}
     for kind, begin in (("fit", workshop.fit), ("analyse", workshop.analyse)):
         ended = begin(again, **sabotaged(**counts)).finish()
-        seconds[kind] = ended.seconds
+        seconds[kind], holds[kind] = ended.seconds, everything(again / "run")
         operations[kind] = int((again / "count").read_text())
-    wanted, found = everything(once / "run"), everything(again / "run")
-    if wrong := differences(found, wanted):
+        if kind == "fit":
+            shutil.copytree(again / "run", trained)
+    if wrong := differences(holds["analyse"], everything(once / "run")):
         raise SystemExit(f"two undisturbed runs differ in {', '.join(wrong[:5])}: nothing can be told")
-    return Reference(wanted, seconds, operations)
+    return Reference(trained, holds, seconds, operations)
 
 
 def sabotaged(**settings: str) -> dict[str, str]:
@@ -166,7 +174,7 @@ def misread(folder: Path, reference: Reference) -> list[str]:
             continue
         except FileNotFoundError:  # the analysis is whole, its tables not yet written
             continue
-        wanted = {key: value for key, value in reference.holds.items() if key.startswith(name)}
+        wanted = {key: value for key, value in reference.holds["analyse"].items() if key.startswith(name)}
         wrong += [f"{part} could be read and is another" for part in differences(found, wanted)]
     return wrong
 
@@ -183,38 +191,32 @@ def trial(
 ) -> tuple[Counter[str], list[str], list[str]]:
     """Kill, go on, compare: the kills that hit, what was done, what is wrong."""
     folder, hits, said, wrong = place / "run", Counter(), [], []
-    newest, first = 0, True
-    steps = int(max(re.findall(r"checkpoints/(\d+)$", "\n".join(reference.holds), re.M), key=int))
-    epochs = int(workshop.options[workshop.options.index("--epochs") + 1])
-
-    def go_on() -> None:
-        ended = workshop.fit(place, "--resume").finish()
-        if ended.status or "Traceback" in ended.err:
-            wrong.append(f"--resume ended with {ended.status}: {ended.err[-400:]!r}")
-        elif begun_at(folder, steps // epochs) + steps // epochs <= newest:
-            wrong.append(f"checkpoint {newest} was there, and training began before it")
-
-    for kind in kinds:
-        if kind in OF_ANALYSIS and newest < steps:
-            go_on()
-            newest = newest_checkpoint(folder)
-        hit, text = killed(workshop, place, kind, first, reference, rng)
+    newest = steps = newest_checkpoint(reference.trained)
+    per_epoch = steps // int(workshop.options[workshop.options.index("--epochs") + 1])
+    analysed = kinds[0] in OF_ANALYSIS
+    if analysed:
+        shutil.copytree(reference.trained, folder)
+    else:
+        newest = 0
+    for i, kind in enumerate(kinds):
+        hit, text = killed(workshop, place, kind, i == 0, reference, rng)
         hits[kind] += hit
         said.append(text if hit else f"{kind}: ended before")
-        first = False
         wrong += misread(folder, reference)
         if newest_checkpoint(folder) < newest:
             wrong.append(f"checkpoint {newest} was there, and is not: {newest_checkpoint(folder)}")
         newest = newest_checkpoint(folder)
-        if wrong:
-            return hits, said, wrong
-    if newest < steps or rng.random() < 0.5:
-        go_on()
-    if not wrong:
-        ended = workshop.analyse(place).finish()
-        if ended.status or "Traceback" in ended.err:
-            wrong.append(f"the analysis ended with {ended.status}: {ended.err[-400:]!r}")
-    return hits, said, wrong or differences(everything(folder), reference.holds)
+    ended = (workshop.analyse(place) if analysed else workshop.fit(place, "--resume")).finish()
+    if ended.status or "Traceback" in ended.err:
+        wrong.append(f"the last call ended with {ended.status}: {ended.err[-400:]!r}")
+        return hits, said, wrong
+    if not analysed and begun_at(folder, per_epoch) + per_epoch <= newest:
+        wrong.append(f"checkpoint {newest} was there, and training began before it")
+    return (
+        hits,
+        said,
+        wrong + differences(everything(folder), reference.holds["analyse" if analysed else "fit"]),
+    )
 
 
 def kill_often(
@@ -226,9 +228,8 @@ def kill_often(
     total, bad, number = Counter(), 0, 0
     while total.total() < kills:
         place = workshop.place(f"{number:04}")
-        kinds = [*rng.choice(OF_TRAINING, rng.integers(0, 4)), *rng.choice(OF_ANALYSIS, rng.integers(0, 3))]
-        if not kinds:
-            continue
+        of, numbers = (OF_ANALYSIS, (2, 4)) if number % 3 == 2 else (OF_TRAINING, (2, 6))
+        kinds = rng.choice(of, rng.integers(*numbers))
         hits, said, wrong = trial(workshop, place, [str(kind) for kind in kinds], reference, rng)
         total += hits
         bad += bool(wrong)
