@@ -14,6 +14,7 @@ import pytest
 
 import lassovae
 from lassovae import Config, InputError, Preset, compare, encode_run, load
+from lassovae._names import member
 from lassovae.data import Study, prepare, simulate_study
 from lassovae.report import _compare, _write, all_tables, summary
 from lassovae.training import _epochs
@@ -143,7 +144,7 @@ def test_arrays_are_kept_without_pickle(compared):
             np.testing.assert_array_equal(kept[f"{name}/maps"], analysis.maps)
             np.testing.assert_array_equal(kept[f"{name}/difference_map"], analysis.difference)
             for run, z in zip(analysis.names, analysis.latents, strict=True):
-                np.testing.assert_array_equal(kept[f"{name}/latents/{run}"], z)
+                np.testing.assert_array_equal(kept[f"{name}/latents/{member(run)}"], z)
 
 
 def rows_of(path):
