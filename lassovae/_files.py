@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lassovae._errors import InputError
@@ -74,7 +74,8 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
             f"{path}: cannot be written: {error.strerror or error}; check the folder and the disk's room"
         ) from error
     finally:
-        remove(place)
+        with suppress(OSError):  # of a disk that fails: what is raised above says so
+            remove(place)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lassovae._errors import InputError
-from lassovae._files import remove_leftovers, write_text
+from lassovae._files import make_folder, remove_leftovers, write_text
 
 LOCK, OWNER = ".lock", ".owner.json"
 OURS = (LOCK, OWNER)  # a folder that holds no more than these is empty
@@ -28,23 +29,21 @@ class Lock:
 
     Attributes:
         folder: the folder.
-        place: device and inode of it: another folder of the same name is not ours.
+        owner: what its file says of the owner.
     """
 
     folder: Path
-    place: tuple[int, int]
+    owner: str
 
     def is_kept(self) -> bool:
         """Whether the folder is still the one that was locked; not where it was removed, moved or replaced."""
         try:
-            return _place(self.folder) == self.place
-        except OSError:
+            return (self.folder / OWNER).read_text(encoding="utf-8") == self.owner
+        except (OSError, UnicodeDecodeError):
             return False
 
 
-def _place(folder: Path) -> tuple[int, int]:
-    found = os.stat(folder)
-    return found.st_dev, found.st_ino
+_HELD: dict[tuple[str, int], Lock] = {}  # by folder and thread: who holds a lock may ask for it again
 
 
 def _owner(doing: str) -> dict[str, Any]:
@@ -69,18 +68,25 @@ def _named(folder: Path) -> str:
 def owned(folder: Path, doing: str) -> Iterator[Lock]:
     """Hold the lock of a folder; what a killed owner had half written is removed first.
 
-    The operating system gives the lock of a process that has died to the next one that asks. On storage without locks
-    filelock falls back on a file that names host and process, with the same effect on one machine; after a death on
-    another machine the message below says which file to remove.
+    A folder that is not there is made, and removed again if nothing came into it. The operating system gives the lock
+    of a process that has died to the next one that asks. On storage without locks filelock falls back on a file that
+    names host and process, with the same effect on one machine; after a death on another machine the message below
+    says which file to remove. Whoever holds the lock may take it again within.
 
     Args:
-        folder: which is there.
+        folder: to be written to.
         doing: the owner's work, for the message to others.
 
     Raises:
         InputError: another process, or another thread of this one, owns the folder; names it. Or the folder cannot be
-            written to.
+            made or written to.
     """
+    me = (os.path.realpath(folder), threading.get_ident())
+    if me in _HELD:
+        yield _HELD[me]
+        return
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    make_folder(folder)
     lock = FileLock(folder / LOCK, thread_local=False, is_singleton=False)
     try:
         lock.acquire(blocking=False)
@@ -90,21 +96,32 @@ def owned(folder: Path, doing: str) -> Iterator[Lock]:
             f"ended long ago on another machine, remove {folder / LOCK}"
         ) from error
     except OSError as error:
+        _remove_empty(new)
         raise InputError(
             f"{folder} cannot be written to ({error.strerror or error}): see who may write there, or choose another "
             "folder"
         ) from error
-    ours = Lock(folder, _place(folder))
+    ours = Lock(folder, json.dumps(_owner(doing)) + "\n")
     try:
         remove_leftovers(folder)
-        write_text(folder / OWNER, json.dumps(_owner(doing)) + "\n")
+        write_text(folder / OWNER, ours.owner)
+        _HELD[me] = ours
         yield ours
     finally:
+        _HELD.pop(me, None)
         if ours.is_kept():  # else a folder of this name is somebody else's
-            for name in OURS[::-1]:
+            for name in (OWNER, LOCK):
                 with suppress(
                     OSError
                 ):  # Windows removes no file that is open; the next owner takes it as it is
                     (folder / name).unlink(missing_ok=True)
         with suppress(OSError):
             lock.release()
+        _remove_empty(new)
+
+
+def _remove_empty(places: list[Path]) -> None:
+    """Remove folders that have nothing in them, the innermost first."""
+    for place in places:
+        with suppress(OSError):  # there is something in it, or it is gone
+            place.rmdir()

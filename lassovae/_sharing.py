@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from lassovae._errors import InputError
+from lassovae._errors import InputError, TrainingError
 
 Item = TypeVar("Item")
 
@@ -19,6 +19,65 @@ def wait_for_all(name: str) -> None:
     """Return when every process has come here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
+
+
+def by_first(work: Callable[[], Any]) -> Any:
+    """What the first process makes of something, in every process; all of them must come here, and leave together.
+
+    Args:
+        work: done by the first process alone; its result must be of JSON's types.
+
+    Returns:
+        The result, None for nothing.
+
+    Raises:
+        InputError, TrainingError: what the first process raised, in every process, so that none waits for the others
+            in vain.
+    """
+    if jax.process_count() == 1:
+        return work()
+    said: dict[str, Any] = {}
+    error: Exception | None = None
+    if jax.process_index() == 0:
+        try:
+            said = {"result": work()}
+        except (InputError, TrainingError) as raised:
+            error, said = raised, {"raised": type(raised).__name__, "text": str(raised)}
+        except Exception as raised:  # a fault of ours: the others are told before it is raised here
+            error, said = raised, {"raised": "TrainingError", "text": f"process 0 failed: {raised}"}
+    text = np.frombuffer(json.dumps(said).encode(), np.uint8)
+    size = int(np.ravel(multihost_utils.broadcast_one_to_all(np.array(len(text))))[0])
+    padded = np.zeros(size, np.uint8)
+    padded[: min(size, len(text))] = text[:size]
+    said = json.loads(np.asarray(multihost_utils.broadcast_one_to_all(padded)).astype(np.uint8).tobytes())
+    if error is not None:
+        raise error
+    if "raised" in said:
+        raise (InputError if said["raised"] == "InputError" else TrainingError)(said["text"])
+    return said["result"]
+
+
+def by_all(work: Callable[[], Item]) -> Item:
+    """What every process makes of something by itself; where one fails, all do. All of them must come here.
+
+    Raises:
+        InputError: another process failed.
+        Exception: what `work` raised here.
+    """
+    if jax.process_count() == 1:
+        return work()
+    error: Exception | None = None
+    try:
+        result = work()
+    except Exception as raised:
+        error = raised
+    failed = np.ravel(multihost_utils.process_allgather(np.array(error is not None)))
+    if error is not None:
+        raise error
+    if failed.any():
+        culprit = int(np.flatnonzero(failed)[0])
+        raise InputError(f"process {culprit} failed: its own message says why")
+    return result
 
 
 def preempted(step: int) -> bool:

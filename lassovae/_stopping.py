@@ -33,6 +33,7 @@ class StopRequest:
     """
 
     current: StopRequest | None = None  # of the process: only its main thread can have one
+    watched = False  # whether somebody else ends the process on a second signal, sooner than Python is told
 
     def __init__(self, *, alone: bool = True) -> None:
         self.asked: int | None = None
@@ -69,7 +70,9 @@ class StopRequest:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self.asked is not None:
-            end_at_once(number)
+            if not StopRequest.watched:
+                end_at_once(number)
+            return
         self.asked = number
         if not self.gently:
             self.stop()
@@ -93,4 +96,5 @@ def end_at_once(number: int) -> None:
     """End the process; what it was writing is not there, or is there whole."""
     if is_interactive():
         raise KeyboardInterrupt
+    os.write(2, f"lassovae: error: stopped by {signal.Signals(number).name} at once\n".encode())
     os._exit(STATUS + number)

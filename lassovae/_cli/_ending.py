@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from lassovae._errors import Stopped
-from lassovae._stopping import SIGNALS, STATUS, StopRequest
+from lassovae._stopping import SIGNALS, StopRequest, end_at_once
 
 PATIENCE_S = 3.0  # for what has nothing to save, and hears of a signal only after a long call
 
@@ -24,7 +24,9 @@ def ends_in_time() -> Iterator[None]:
     hears of it, too: a first signal has three seconds to be heeded, or as long as a training takes to save; the second
     one none. Nothing is left half written by that: files take their names when they are whole.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if (
+        threading.current_thread() is not threading.main_thread() or os.name == "nt"
+    ):  # there pipes wake nobody
         yield
         return
     reader, writer = os.pipe()
@@ -35,9 +37,11 @@ def ends_in_time() -> Iterator[None]:
         signal.signal(signal.SIGTERM, _stop)
     woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     watcher.start()
+    StopRequest.watched = True
     try:
         yield
     finally:
+        StopRequest.watched = False
         signal.set_wakeup_fd(woken)
         if before is not signal.SIG_IGN:
             signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
@@ -59,7 +63,7 @@ def _watch(reader: int) -> None:
         ready, _, _ = select.select([reader], [], [], patience)
         if not ready:
             if not saving:
-                _end(asked)
+                end_at_once(asked)
             continue
         signals = os.read(reader, 1)
         if not signals:
@@ -67,10 +71,5 @@ def _watch(reader: int) -> None:
             return
         if signals[0] in SIGNALS:
             if asked:
-                _end(signals[0])
+                end_at_once(signals[0])
             asked = signals[0]
-
-
-def _end(number: int) -> None:
-    os.write(2, f"lassovae: error: stopped by {signal.Signals(number).name} at once\n".encode())
-    os._exit(STATUS + number)

@@ -16,6 +16,7 @@ from lassovae._cli._machine import expected_device
 from lassovae._cli._output import logged_to, print_json, print_lines, shown
 from lassovae._cli._settings import Chosen, MaxMemory
 from lassovae._cli._study import open_study, remember_study, remembered
+from lassovae._lock import owned
 
 if TYPE_CHECKING:
     from lassovae.data import Study
@@ -94,6 +95,8 @@ class Fit(Chosen):
         used = list(training.make_mesh(config.windows_per_step, self.devices).devices.flat)
         speaks = jax.process_index() == 0  # one of many processes, so that nothing is said twice
         with ExitStack() as stack:
+            if jax.process_count() == 1:  # of several the first takes it, where all hear of it
+                stack.enter_context(owned(self.out, "lassovae fit"))
             if speaks:
                 stack.enter_context(logged_to(self.out, f"fit {shown(self.study)} --out {shown(self.out)}"))
                 logger.info("Training on %s.", describe_devices(used))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lassovae._errors import InputError
+from lassovae._sealed import check_seal
 
 if TYPE_CHECKING:
     from lassovae.data import Study
@@ -204,7 +205,9 @@ def differing_runs(run_dir: Path, found: list[dict[str, Any]]) -> list[str]:
         InputError: provenance.json is damaged.
     """
     remedy = "restore it or train again"
-    inputs = read_object(run_dir / "provenance.json", remedy).get("inputs", [])
+    before = read_object(run_dir / "provenance.json", remedy)
+    check_seal(run_dir / "provenance.json", before, needed=False)  # earlier formats had none
+    inputs = before.get("inputs", [])
     if not isinstance(inputs, list) or not all(isinstance(entry, dict) for entry in inputs):
         raise InputError(f"{run_dir / 'provenance.json'} is damaged: {remedy}")
     seen = {str(entry.get("sha256")) for entry in inputs}

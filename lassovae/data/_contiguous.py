@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,9 @@ class ContiguousRecording(Recording):
         self.dtype = dtype.newbyteorder("=")
         self.frame_rate_hz = frame_rate_hz
         self._stored, self._offset = dtype, offset
+
+    def _files(self) -> Sequence[Path]:
+        return [self._path]
 
     def _read(self, frames: range) -> np.ndarray:
         frame_bytes = self.shape[1] * self.shape[2] * self._stored.itemsize

@@ -42,6 +42,7 @@ class Prepared:
         steps: what was done to each run, one sentence a step.
         reference: (height, width), onto which frames were registered, in stored units; None if they were not.
         bad_pixels: (height, width) of stored frames, bool, those that were filled; None if none were looked for.
+        stamps: of the recordings (`Recording.stamp`), before any of their frames was read.
     """
 
     frames: tuple[Frames, ...]
@@ -53,6 +54,7 @@ class Prepared:
     steps: tuple[tuple[str, ...], ...] = ()
     reference: np.ndarray | None = None
     bad_pixels: np.ndarray | None = None
+    stamps: tuple[str, ...] = ()
 
 
 class _Run:
@@ -170,6 +172,7 @@ def prepare(
     Raises:
         InputError: sizes that do not fit, NaN or Inf pixels, a constant movie, dark pixels in the mean frame.
     """
+    stamps = tuple(run.recording.stamp() for run in study)
     after = frame_shape_after(study.frame_shape, pre)
     _check_given(after, scale, offset, mean_frame)
     if bad is not None and np.shape(bad) != study.frame_shape:
@@ -232,4 +235,5 @@ def prepare(
         steps=said,
         reference=reference if pre.registration == "rigid" else None,
         bad_pixels=next((step.bad for step in runs[0].steps if isinstance(step, FilledPixels)), None),
+        stamps=stamps,
     )

@@ -6,13 +6,15 @@ import hashlib
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lassovae._errors import InputError
+
+ZARR_FILES = (".zarray", ".zgroup", ".zattrs", ".zmetadata")  # hidden, and yet not idle
 
 
 def check_movie(name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -142,23 +144,30 @@ class Recording(ABC):
             yield self[start : start + frames_per_chunk]
 
     def stamp(self) -> str:
-        """Sizes, times of change and inodes of the recording's files, in short; empty for an array in memory.
+        """Sizes and times of change of the recording's files, in short; empty for an array in memory.
 
         Another stamp may come from a copy with the same pixels: it says when to read again, and no more. What is
         missing is part of the stamp and no error.
         """
-        if self.source is None:
-            return ""
+        places = self._files()
         digest = hashlib.sha256()
-        source = Path(self.source)
-        for place in [source, *sorted(source.rglob("*"))]:
+        for place in places:
             try:
                 state = os.stat(place)
-                known = f"{state.st_size} {state.st_mtime_ns} {state.st_ino}" if place.is_file() else "folder"
+                known = f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
             except OSError as error:
                 known = type(error).__name__
             digest.update(f"{place}\0{known}\0".encode(errors="surrogateescape"))
-        return digest.hexdigest()
+        return digest.hexdigest() if places else ""
+
+    def _files(self) -> Sequence[str | Path]:
+        """The files whose change may change the pixels; of a folder all that are not hidden."""
+        if self.source is None or not os.path.isdir(self.source):
+            return [] if self.source is None else [self.source]
+        found: list[str] = []
+        for folder, _, names in os.walk(self.source):
+            found += [os.path.join(folder, name) for name in names if name[0] != "." or name in ZARR_FILES]
+        return sorted(found)
 
     def __repr__(self) -> str:
         rate = "" if self.frame_rate_hz is None else f", frame_rate_hz={self.frame_rate_hz:g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,9 @@ class TiffFolderRecording(Recording):
     """
 
     kind = "folder of TIFF"
+
+    def _files(self) -> Sequence[Path]:
+        return self.files
 
     def __init__(self, path: str | os.PathLike[str], *, frame_rate_hz: float | None = None) -> None:
         folder = Path(path)

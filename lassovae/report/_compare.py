@@ -11,6 +11,7 @@ import jax
 from lassovae._analysis import Analysis, analyse
 from lassovae._config import Config
 from lassovae._errors import InputError
+from lassovae._lock import owned
 from lassovae._memory import plan_memory
 from lassovae._model import Model
 from lassovae._presets import Preset
@@ -85,6 +86,20 @@ def compare(
         study.check(order=config.order, window=config.window, bin_frames=config.preprocess.bin_frames)
         wanted = settings(study, config, frame_shape_after(study.frame_shape, config.preprocess))
         claim(folder if name == MAIN else folder / "models" / name, wanted, resume)
+    with owned(folder, "lassovae compare"):
+        return _compared(study, preset, folder, teachers, resume, show_progress, max_memory_gb)
+
+
+def _compared(
+    study: Study,
+    preset: Preset,
+    folder: Path,
+    teachers: dict[str, str],
+    resume: bool,
+    show_progress: bool,
+    max_memory_gb: float | None,
+) -> dict[str, tuple[Model, Analysis]]:
+    """`compare` in a folder that is ours."""
     names = list(teachers)  # whoever teaches comes before whom it teaches
     results: dict[str, tuple[Model, Analysis]] = {}
     memory = plan_memory(study, preset.models[MAIN], max_memory_gb)

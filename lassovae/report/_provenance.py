@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lassovae._config import Config
+from lassovae._sealed import check_seal, read_json
 from lassovae.data import Prepared
-from lassovae.training import read_json
 
 UNKNOWN = "not recorded: this folder holds no provenance.json of a training"
 
@@ -61,6 +61,7 @@ def provenance(
     unlike = ""
     if path.is_file():
         found = read_json(path)
+        check_seal(path, found, needed=False)  # earlier formats had none
         facts += [
             (name, str(found[key]))
             for name, key in (

@@ -29,24 +29,27 @@ def write_tree(folder: Path, tree: Any) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    if jax.process_index() == 0:
-        _see_room(folder.parent, sum(x.nbytes for x in jax.tree.leaves(tree)))
     try:
         with _quietly("absl", "asyncio"):
             ocp.save(folder.resolve(), tree)  # Orbax refuses relative paths
     except (OSError, ValueError, RuntimeError) as error:
         code = re.search(r"os_error_code='(\d+)'", str(error))
-        number = int(code[1]) if code else (getattr(error, "errno", None) or errno.EIO)
-        raise OSError(number, os.strerror(number), str(folder)) from error
+        number = int(code[1]) if code else getattr(error, "errno", None)
+        reason = os.strerror(number) if number else _first_line(error)
+        raise OSError(number or errno.EIO, reason, str(folder)) from error
     _give_back()
 
 
-def _see_room(folder: Path, size: int) -> None:
-    """Take the room that a checkpoint needs and give it back.
+def see_room(folder: Path, tree: Any) -> None:
+    """Take the room that a checkpoint needs in a folder, and give it back.
 
     What is amiss with the disk is so told in one error; Orbax tells it in hundreds of lines, from threads of its own,
     and may not come back.
+
+    Raises:
+        OSError: there is none, or nobody may write there.
     """
+    size = sum(x.nbytes for x in jax.tree.leaves(tree))
     place = folder / f".room.{os.getpid()}.partial"
     try:
         with place.open("wb") as file:

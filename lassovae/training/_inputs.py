@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lassovae._errors import InputError
 from lassovae.data import Study, content_hash
 
@@ -14,24 +16,29 @@ class Inputs:
 
     def __init__(self, study: Study):
         self._study = study
-        self._stamps = [run.recording.stamp() for run in study]
-        self._pixels: dict[str, str] = {}
+        self._stamps: list[str] = []
+        self._pixels: list[str] = []
 
-    def pixels(self) -> list[dict[str, str]]:
-        """Run and SHA-256 of the pixels of every recording, read once.
+    def pixels(self, stamps: Sequence[str]) -> list[dict[str, str]]:
+        """Run and SHA-256 of the pixels of every recording.
+
+        Args:
+            stamps: of the recordings before any frame was read (`Prepared.stamps`).
 
         Raises:
-            InputError: a recording changed since the first look: nobody knows which pixels were read.
+            InputError: a recording changed since: nobody knows which pixels were read.
         """
-        for place, run in enumerate(self._study):
-            if run.name not in self._pixels:
-                self._pixels[run.name] = content_hash(run.recording)
-                if run.recording.stamp() != self._stamps[place]:
-                    raise InputError(
-                        f"{run.recording.name}: the recording of run {run.name} changed while it was read: wait until "
-                        "nothing writes to it, and begin again"
-                    )
-        return [{"run": run.name, "sha256": self._pixels[run.name]} for run in self._study]
+        self._stamps = list(stamps)
+        self._pixels = [content_hash(run.recording) for run in self._study]
+        for run, before in zip(self._study, stamps, strict=True):
+            if run.recording.stamp() != before:
+                raise InputError(
+                    f"{run.recording.name}: the recording of run {run.name} changed while it was read: wait until "
+                    "nothing writes to it, and begin again"
+                )
+        return [
+            {"run": run.name, "sha256": digest} for run, digest in zip(self._study, self._pixels, strict=True)
+        ]
 
     def check(self) -> None:
         """See that no recording changed, before anything that was learned from it is kept.
@@ -44,7 +51,7 @@ class Inputs:
             if now == self._stamps[place]:
                 continue
             try:
-                same = content_hash(run.recording) == self._pixels.get(run.name)
+                same = content_hash(run.recording) == self._pixels[place]
             except InputError as error:
                 raise InputError(f"run {run.name} changed during the training: {error}") from error
             if not same:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from lassovae._errors import TrainingError
-from lassovae._sharing import preempted
+from lassovae._sharing import by_first, preempted
 from lassovae._stopping import StopRequest
 from lassovae.training._folder import metrics_text
 from lassovae.training._run import RunFolder
@@ -41,6 +41,7 @@ class Keeper:
     ):
         self._run, self._stop, self._tree_of = run, stop, tree_of
         self._saved_at, self._log = time.monotonic(), -1
+        self._failed: TrainingError | None = None
         self._metrics = hashlib.sha256(metrics_text(history).encode())  # grows with them
 
     @contextmanager
@@ -67,7 +68,7 @@ class Keeper:
         """Write down the numbers of a step.
 
         Raises:
-            TrainingError: they cannot be written.
+            TrainingError: they cannot be written; in one of several processes at the next `save`.
         """
         text = metrics_text([row]).encode()
         self._metrics.update(text)
@@ -77,10 +78,19 @@ class Keeper:
             while text:
                 text = text[os.write(self._log, text) :]
         except OSError as error:
-            raise TrainingError(
+            self._failed = TrainingError(
                 f"{self._run and self._run.metrics}: step {row['step']} cannot be written down ({error.strerror}): "
                 "make room, and go on from the last checkpoint (resume=True, --resume)"
-            ) from error
+            )
+            os.close(self._log)
+            self._log = -1
+            if jax.process_count() == 1:
+                raise self._failed from error
+
+    def _see_numbers(self) -> None:
+        """Numbers that could not be written down are told where all processes meet."""
+        if self._failed is not None:
+            raise self._failed
 
     def wants(self, step: int) -> bool:
         """Whether to save within an epoch, after this step; every process asks at every step.
@@ -110,8 +120,11 @@ class Keeper:
             InputError, TrainingError: as `RunFolder.save`.
         """
         if self._run is None:
+            if self._stop.asked is not None:
+                self._stop.stop()
             return
-        self._run.save(str(step), step, self._tree_of(state), self._metrics.hexdigest(), loss)
+        by_first(self._see_numbers)
+        self._run.save(str(step), step, self._tree_of(state), self._metrics.hexdigest(), loss=loss)
         self._saved_at = time.monotonic()
         self._stop.place = _saved(step)
         self._stop.gently = False

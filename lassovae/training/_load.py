@@ -15,6 +15,7 @@ from lassovae.data import num_windows
 from lassovae.training._batches import steps_an_epoch
 from lassovae.training._checkpoint import read_tree
 from lassovae.training._folder import SEALED, read_metrics, read_rows, read_settings
+from lassovae.training._measured import FILE as MEASURED
 from lassovae.training._measured import read_measured
 from lassovae.training._notes import training_notes
 from lassovae.training._saved import BEST, FINAL, check_files, manifest_of, names_by_step, read_saved
@@ -50,10 +51,13 @@ def load(run_dir: str | Path, *, checkpoint: Which = "final") -> Model:
     found = read_settings(folder / "config.json")
     config, height, width = _settings(folder, found)
     if found["format_version"] < SEALED:
-        name, rows = _newest_unsealed(folder), None
+        if checkpoint == "best":
+            raise InputError(f"{folder} is of a format that kept no best checkpoint: load the final one")
+        name, rows, beside = _newest_unsealed(folder), None, True
     else:
         name = _sealed_name(folder, checkpoint, found, config)
         saved = read_saved(folder / "checkpoints", name)
+        beside = MEASURED in saved.beside
         check_files(folder, saved, str(found.get("id")))
         rows = read_metrics(folder / "metrics.jsonl", saved)
     whole = initial_state(config, (height, width))
@@ -70,7 +74,7 @@ def load(run_dir: str | Path, *, checkpoint: Which = "final") -> Model:
             raise InputError(
                 f"{folder / 'metrics.jsonl'} is damaged: restore it, or remove it to load the rest"
             )
-    reference, bad_pixels = read_measured(folder)
+    reference, bad_pixels = read_measured(folder) if beside else (None, None)
     return Model(
         config=config,
         weights=Weights(state["params"], state["batch_stats"]),
@@ -121,7 +125,8 @@ def _sealed_name(folder: Path, checkpoint: Which, found: dict[str, Any], config:
         raise InputError(
             f"{folder} holds no checkpoint: the training stopped before its first epoch, or was moved without it"
         )
-    return BEST if checkpoint == "best" and manifest_of(checkpoints, BEST).exists() else FINAL
+    other = checkpoint == "best" and read_saved(checkpoints, FINAL).best is not None
+    return BEST if other else FINAL
 
 
 def _newest_unsealed(folder: Path) -> str:

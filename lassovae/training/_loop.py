@@ -14,7 +14,7 @@ from lassovae._config import Config
 from lassovae._errors import InputError
 from lassovae._memory import plan_memory
 from lassovae._model import Model
-from lassovae._sharing import check_same
+from lassovae._sharing import by_first, check_same
 from lassovae._stopping import StopRequest
 from lassovae.data import Prepared, Study, frame_shape_after, num_windows, prepare
 from lassovae.training._epochs import Record, train
@@ -96,7 +96,7 @@ def fit(
         state, unknown = initial_state(config, frame_shape), unknown_positions(config, frame_shape)
         history: list[dict[str, Any]] = []
         if run is not None:
-            inputs = run.inputs.pixels()
+            inputs = by_first(lambda: run.inputs.pixels(prepared.stamps))
             made_with = provenance(study, config, list(mesh.devices.flat), inputs, prepared.steps)
             like = tree_of(state, prepared, unknown)
             with stop.saving():
@@ -123,19 +123,22 @@ def _finished(
     """The model of a training that has come to its end; kept in its folder, and beside it that of its best epoch."""
     model = model_of(state, config, prepared, history)
     if run is not None:
+        step = int(state.step)
         stop.place = "after its last step: go on with resume=True (the same command with --resume)"
         best = run.best()
-        if best is not None and best.step != int(state.step) and not run.has(BEST):
-            unknown = unknown_positions(config, model.frame_shape)
-            before = run.restored(best, tree_of(state, prepared, unknown))["state"]
-            positions = model_of(before, config, prepared, history).positions
-            tree = tree_of(replicated(mesh, before), prepared, replicated(mesh, positions))
-            with stop.saving():
-                run.save(BEST, best.step, tree, best.metrics, best.loss)
+        if best is not None and best.step == step:
+            best = None
         if not run.has(FINAL):  # resuming a finished training finds it there
             tree = tree_of(state, prepared, replicated(mesh, model.positions))
             with stop.saving():
-                run.save(FINAL, int(state.step), tree, metrics_checksum(history), None)
+                run.save(FINAL, step, tree, metrics_checksum(history), best=best and best.step)
+        if best is not None and not run.has(BEST):
+            like = tree_of(state, prepared, unknown_positions(config, model.frame_shape))
+            before = run.restored(best, like)["state"]
+            positions = model_of(before, config, prepared, history).positions
+            tree = tree_of(replicated(mesh, before), prepared, replicated(mesh, positions))
+            with stop.saving():
+                run.save(BEST, best.step, tree, best.metrics, loss=best.loss)
     for note in model.notes if is_first() else ():
         logger.warning("%s", note)
     return model

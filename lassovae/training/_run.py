@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from lassovae._errors import InputError, TrainingError
 from lassovae._files import make_folder, on_disk, remove
 from lassovae._lock import Lock, owned
 from lassovae._sealed import write_sealed
-from lassovae._sharing import wait_for_all
+from lassovae._sharing import by_all, by_first
 from lassovae.data import Prepared, Study
-from lassovae.training._checkpoint import read_tree, write_tree
+from lassovae.training._checkpoint import read_tree, see_room, write_tree
 from lassovae.training._folder import (
     BEFORE_CONFIG,
     check_inputs,
@@ -29,7 +29,6 @@ from lassovae.training._folder import (
 from lassovae.training._inputs import Inputs
 from lassovae.training._measured import FILE as MEASURED
 from lassovae.training._measured import write_measured
-from lassovae.training._mesh import is_first
 from lassovae.training._saved import (
     FINAL,
     Saved,
@@ -80,73 +79,103 @@ class RunFolder:
         Raises:
             InputError: the recordings changed, or nothing that is there is good.
         """
-        there = (self.folder / "config.json").exists()
-        if there:
-            made_with = went_on(self.folder, check_inputs(self.folder, made_with), made_with)
-        self._id = (
-            str(read_settings(self.folder / "config.json").get("id")) if there else run_id(wanted, made_with)
-        )
-        wait_for_all("run folder read")
-        if is_first():
-            # config.json last: a folder that has it has the rest
-            write_sealed(self.folder / "provenance.json", made_with)
-            if not there:
-                write_measured(self.folder, prepared)
-            whole = wanted | {"id": self._id}
-            write_sealed(self.folder / "config.json", whole)  # what only the analysis reads may have changed
-            remove_incomplete(self._checkpoints)
-            make_folder(self._checkpoints)
-        wait_for_all("run folder made")
-        tree, history = self._newest(like)
-        wait_for_all("checkpoint read")
-        if is_first():
-            write_text(self.metrics, metrics_text(history))
+        self._id, newest = by_first(lambda: self._begun(wanted, made_with, prepared))
+        saved = None if newest is None else Saved(**newest)
+        tree = None if saved is None else by_all(lambda: self.restored(saved, like))
+        history = [] if saved is None else by_all(lambda: read_metrics(self.metrics, saved))
+        by_first(lambda: write_text(self.metrics, metrics_text(history)))
         return tree, history
 
-    def _newest(self, like: Any) -> tuple[Any, list[dict[str, Any]]]:
+    def _begun(
+        self, wanted: dict[str, Any], made_with: dict[str, Any], prepared: Prepared
+    ) -> tuple[str, dict[str, Any] | None]:
+        """The run's id, and its newest good checkpoint."""
+        config = self.folder / "config.json"
+        if config.exists():
+            made_with = went_on(self.folder, check_inputs(self.folder, made_with), made_with)
+            self._id = str(read_settings(config).get("id"))
+        else:
+            self._id = run_id(wanted, made_with)
+            write_measured(self.folder, prepared)
+        write_sealed(self.folder / "provenance.json", made_with)
+        # config.json last: a folder that has it has the rest; what only the analysis reads may have changed
+        write_sealed(config, wanted | {"id": self._id})
+        remove_incomplete(self._checkpoints)
+        make_folder(self._checkpoints)
+        newest = self._newest()
+        return self._id, None if newest is None else newest._asdict()
+
+    def _newest(self) -> Saved | None:
         names = names_by_step(self._checkpoints)
         if manifest_of(self._checkpoints, FINAL).exists():
             names = [FINAL, *names]
         first_error: InputError | None = None
         for name in names:
             try:
-                saved = read_saved(self._checkpoints, name)
-                tree, history = self.restored(saved, like), read_metrics(self.metrics, saved)
+                saved = self._whole(name)
+                read_metrics(self.metrics, saved)
             except InputError as error:
                 logger.warning("%s. Looking for an earlier checkpoint.", error)
                 first_error = first_error or error
                 continue
             if first_error is not None:
                 logger.warning("Going on from the checkpoint of step %d instead.", saved.step)
-            return tree, history
+            return saved
         if first_error is not None:
             raise first_error
-        return None, []
+        return None
 
-    def restored(self, saved: Saved, like: Any) -> Any:
-        """The tree of a checkpoint whose files are all as they were written.
+    def _whole(self, name: str) -> Saved:
+        """A checkpoint whose files are all as they were written.
 
         Raises:
-            InputError: they are not.
+            InputError: they are not, or there is none.
         """
+        saved = read_saved(self._checkpoints, name)
         check_files(self.folder, saved, self._id)
+        return saved
+
+    def restored(self, saved: Saved, like: Any) -> Any:
+        """The tree of a checkpoint."""
         return read_tree(self._checkpoints / saved.name, like)
 
-    def best(self) -> Saved | None:
-        """The checkpoint of the best epoch; None if no epoch was saved."""
-        name = best_of(self._checkpoints)
-        return None if name is None else read_saved(self._checkpoints, name)
-
     def has(self, name: str) -> bool:
-        """Whether there is a complete checkpoint of that name, and not a damaged one."""
-        try:
-            check_files(self.folder, read_saved(self._checkpoints, name), self._id)
-        except InputError:
-            return False
-        return True
+        """Whether there is a complete checkpoint of that name, and not a damaged one; the same in every process."""
 
-    def save(self, name: str, step: int, tree: Any, metrics: str, loss: float | None) -> None:
-        """Write a checkpoint, complete when this returns; every process must call it.
+        def look() -> bool:
+            try:
+                self._whole(name)
+            except InputError:
+                return False
+            return True
+
+        return bool(by_first(look))
+
+    def best(self) -> Saved | None:
+        """The checkpoint of the best epoch, the same in every process; None where there is none, or it is damaged."""
+
+        def look() -> dict[str, Any] | None:
+            name = best_of(self._checkpoints)
+            try:
+                return None if name is None else self._whole(name)._asdict()
+            except InputError as error:
+                logger.warning("%s. The best epoch is not kept.", error)
+                return None
+
+        found = by_first(look)
+        return None if found is None else Saved(**found)
+
+    def save(
+        self,
+        name: str,
+        step: int,
+        tree: Any,
+        metrics: str,
+        *,
+        loss: float | None = None,
+        best: int | None = None,
+    ) -> None:
+        """Write a checkpoint, complete when this returns; every process must call it, and all succeed or fail.
 
         Args:
             name: of the checkpoint: its step, FINAL or BEST.
@@ -154,39 +183,39 @@ class RunFolder:
             tree: what it holds.
             metrics: SHA-256 of the lines of metrics.jsonl up to `step`.
             loss: mean over the epoch that it ends, None within one.
+            best: of FINAL, the step of the best epoch where that was another.
 
         Raises:
             InputError: a recording changed since the training began: the frames it saw are not those it is said to
                 have seen.
             TrainingError: the folder is gone or the disk is full; what was saved before is still there.
         """
-        self.inputs.check()
-        if self._lock is not None and not self._lock.is_kept():
-            raise TrainingError(
-                f"{self.folder} was removed, moved or replaced during the training, which stops at step {step}: "
-                "nothing more can be kept there; train again, or bring the folder back and go on with it (--resume)"
-            )
-        try:
-            self._write(name, step, tree, metrics, loss)
-        except (OSError, InputError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise TrainingError(
-                f"{self._checkpoints / name}: the checkpoint of step {step} cannot be written ({reason}): make room, "
-                "or see who may write there, and go on from the last one (resume=True, --resume)"
-            ) from error
-
-    def _write(self, name: str, step: int, tree: Any, metrics: str, loss: float | None) -> None:
         place = self._checkpoints / name
-        if is_first():
-            remove_saved(self._checkpoints, name)  # a damaged one
-        wait_for_all("checkpoint begun")
-        write_tree(place, tree)
-        wait_for_all("checkpoint written")
-        if is_first():
-            self._complete(name, step, metrics, loss)
-        wait_for_all("checkpoint complete")  # a process that ends before may take the others with it
 
-    def _complete(self, name: str, step: int, metrics: str, loss: float | None) -> None:
+        def before() -> None:
+            self.inputs.check()
+            if self._lock is None or not self._lock.is_kept():
+                raise TrainingError(
+                    f"{self.folder} was removed, moved or replaced during the training, which stops at step {step}: "
+                    "nothing more can be kept there; train again, or bring the folder back and go on with it (--resume)"
+                )
+            with _told(place, step):
+                remove_saved(self._checkpoints, name)  # a damaged one
+                see_room(self._checkpoints, tree)
+
+        def write() -> None:
+            with _told(place, step):
+                write_tree(place, tree)
+
+        def after() -> None:
+            with _told(place, step):
+                self._complete(name, step, metrics, loss, best)
+
+        by_first(before)
+        by_all(write)
+        by_first(after)
+
+    def _complete(self, name: str, step: int, metrics: str, loss: float | None, best: int | None) -> None:
         """Write the manifest of a checkpoint, and remove those that are kept no longer."""
         place = self._checkpoints / name
         on_disk(place)
@@ -197,6 +226,7 @@ class RunFolder:
             run=self._id,
             step=step,
             loss=loss,
+            best=best,
             files={p.relative_to(self._checkpoints).as_posix(): file_checksum(p) for p in files_of(place)},
             beside={MEASURED: file_checksum(measured)} if measured.exists() else {},
             metrics=metrics,
@@ -204,6 +234,19 @@ class RunFolder:
         write_sealed(manifest_of(self._checkpoints, name), saved._asdict())
         for old in outdated(self._checkpoints, KEPT):
             remove_saved(self._checkpoints, old)
+
+
+@contextmanager
+def _told(place: Path, step: int) -> Iterator[None]:
+    """What keeps a checkpoint from being written, in one error."""
+    try:
+        yield
+    except (OSError, InputError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise TrainingError(
+            f"{place}: the checkpoint of step {step} cannot be written ({reason}): make room, or see who may write "
+            "there, and go on from the last one (resume=True, --resume)"
+        ) from error
 
 
 @contextmanager
@@ -219,32 +262,25 @@ def open_run(folder: Path, study: Study, wanted: dict[str, Any], resume: bool) -
     Raises:
         InputError: the folder holds something else, cannot be resumed, or another process writes to it.
     """
-    claim(folder, wanted, resume)
-    inputs = Inputs(study)
-    wait_for_all("run folder claimed")
+    by_all(lambda: claim(folder, wanted, resume))
     with ExitStack() as stack:
-        lock = None
-        if is_first():
-            new = [place for place in (folder, *folder.parents) if not place.exists()]
-            make_folder(folder)
-            stack.callback(_undo, folder, new)
-            lock = stack.enter_context(owned(folder, f"training on {study.name}"))
+        locks: list[Lock] = []
+
+        def lock() -> None:
+            locks.append(stack.enter_context(owned(folder, f"training on {study.name}")))
+            stack.callback(_undo, folder)
             claim(folder, wanted, resume)  # between the first look and the lock another may have been here
-        yield RunFolder(folder, lock, inputs)
+
+        by_first(lock)
+        yield RunFolder(folder, locks[0] if locks else None, Inputs(study))
 
 
-def _undo(folder: Path, new: Sequence[Path]) -> None:
-    """What was made for a training that never began goes again; a folder that has a config.json has begun.
-
-    Args:
-        folder: of the run.
-        new: it and those above it, the innermost first, as far as they were made for it.
-    """
+def _undo(folder: Path) -> None:
+    """What was written for a training that never began goes again; a folder that has a config.json has begun."""
     if (folder / "config.json").exists():
         return
     with suppress(OSError):
         for name in BEFORE_CONFIG:
             remove(folder / name)
-        for place in (folder / "checkpoints", *new):
-            if place.is_dir() and not any(place.iterdir()):
-                place.rmdir()
+        if (folder / "checkpoints").is_dir():
+            (folder / "checkpoints").rmdir()

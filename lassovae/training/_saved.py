@@ -23,6 +23,7 @@ class Saved(NamedTuple):
         run: `run_id` of the run that it is a checkpoint of.
         step: steps done.
         loss: mean over the steps of the epoch that ended there; None within an epoch.
+        best: of the final one, the step of the best epoch where that was another.
         files: place below checkpoints/ -> SHA-256, of every file of it.
         beside: file of the run folder that belongs to it -> SHA-256.
         metrics: SHA-256 of the lines of metrics.jsonl up to its step.
@@ -32,6 +33,7 @@ class Saved(NamedTuple):
     run: str
     step: int
     loss: float | None
+    best: int | None
     files: dict[str, str]
     beside: dict[str, str]
     metrics: str

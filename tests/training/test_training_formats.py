@@ -36,3 +36,9 @@ def test_a_training_does_not_go_on_in_an_older_format(version, tmp_path):
     words = f"its format_version is {version}, now {FORMAT_VERSION}; finish it with the version of lassovae named in"
     with pytest.raises(InputError, match=words):
         fit(make_study(), config, run_dir=tmp_path / "run", resume=True, show_progress=False)
+
+
+@pytest.mark.parametrize("version", READABLE[:-1])
+def test_an_older_format_kept_no_best_epoch(version):
+    with pytest.raises(InputError, match="kept no best checkpoint: load the final one"):
+        load(FOLDERS / f"format_{version}", checkpoint="best")
