@@ -17,7 +17,7 @@ import h5py
 
 from lassovae._errors import InputError
 from lassovae.data._choice import one_line, positive
-from lassovae.data._hdf5_words import stored_word
+from lassovae.data._hdf5_words import check_group, root_address, stored_word
 
 MOST_LINKS = 16  # soft links that lead to a dataset
 MOST_OBJECTS = 50_000  # that are looked through, in a second or two
@@ -33,6 +33,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r", locking=False) as file:
             if not isinstance(file["/"].id, h5py.h5g.GroupID):
                 raise ValueError("its root is no group")
+            with path.open("rb") as raw:
+                check_group(raw, file.userblock_size, root_address(raw, file.userblock_size))
             yield file
     except InputError:
         raise
@@ -60,7 +62,7 @@ def follow(path: Path, file: h5py.File, name: str) -> Any:
                 f"{path}: {name} is a link to another file ({link.filename}), which is not followed; open that file"
             )
         if not isinstance(link, h5py.SoftLink):
-            here = here[part]
+            here = _opened_member(path, here, part)
             continue
         links += 1
         if links > MOST_LINKS:
@@ -69,6 +71,15 @@ def follow(path: Path, file: h5py.File, name: str) -> Any:
             here = file["/"]
         waiting = [step for step in link.path.split("/") if step and step != "."] + waiting
     return here
+
+
+def _opened_member(path: Path, group: h5py.Group, part: str) -> Any:
+    """What a hard link leads to; a group is looked at before libhdf5 looks into it."""
+    found = group[part]
+    if isinstance(found, h5py.Group):
+        with path.open("rb") as raw:
+            check_group(raw, group.file.userblock_size, group.id.links.get_info(part.encode()).u)
+    return found
 
 
 def members(path: Path, file: h5py.File) -> Iterator[tuple[str, Any]]:
@@ -92,7 +103,7 @@ def members(path: Path, file: h5py.File) -> Iterator[tuple[str, Any]]:
                     f"{path}: more than {MOST_OBJECTS} groups and datasets, or more than {DEEPEST} groups within each "
                     "other; name the movie by dataset="
                 )
-            found = group[part]
+            found = _opened_member(path, group, part)
             yield f"{place}/{part}", found
             if isinstance(found, h5py.Group):
                 waiting.append((f"{place}/{part}", found))

@@ -14,7 +14,8 @@ from typing import BinaryIO
 LONGEST = 1 << 16  # bytes of a part of a header
 MOST_PARTS = 64  # of a header
 LARGEST_HEAP = 1 << 24  # bytes of a heap that are looked through
-CONTINUED, ATTRIBUTE = 0x10, 0x0C
+CONTINUED, ATTRIBUTE, GROUP = 0x10, 0x0C, 0x11
+NO_MORE = (1, (1 << 64) - 1)  # free parts of a heap of names
 WORD_TYPE = 0x19  # version 1, class 9: of variable length
 
 
@@ -65,6 +66,40 @@ def _messages(file: BinaryIO, base: int, address: int) -> Iterator[tuple[int, by
             if kind == CONTINUED:
                 parts.append(struct.unpack_from("<QQ", message))
             yield kind, message
+
+
+def root_address(file: BinaryIO, base: int) -> int:
+    """Address of the header of the root group, as the superblock says."""
+    head = _at(file, base, 96)
+    place = {0: 64, 1: 68}.get(head[8], 36)
+    return int(struct.unpack_from("<Q", head, place)[0])
+
+
+def check_group(file: BinaryIO, base: int, address: int) -> None:
+    """Refuse a group whose heap of names leads around in its free parts: libhdf5 takes memory for each, without an end.
+
+    Raises:
+        ValueError: it does, or its header is cut off.
+    """
+    try:
+        for kind, message in _messages(file, base, address):
+            if kind == GROUP:
+                _check_free_parts(file, base, struct.unpack_from("<Q", message, 8)[0])
+    except (struct.error, IndexError, OverflowError, OSError) as error:
+        raise ValueError("the header of a group is damaged") from error
+
+
+def _check_free_parts(file: BinaryIO, base: int, heap: int) -> None:
+    head = _at(file, base + heap, 32)
+    if head[:4] != b"HEAP":
+        return  # libhdf5 says so itself
+    size, place, data = struct.unpack_from("<QQQ", head, 8)
+    seen = set[int]()
+    while place not in NO_MORE:
+        if place in seen or place + 16 > size:
+            raise ValueError("a heap of names leads around")
+        seen.add(place)
+        place = int(struct.unpack("<Q", _at(file, base + data + place, 8))[0])
 
 
 def _value(message: bytes, name: str) -> tuple[int, int, int] | None:

@@ -309,3 +309,21 @@ def test_time_stamps_in_another_file_are_not_read(tmp_path, movie):
                 open_recording(path)
         else:
             assert open_recording(path).frame_rate_hz == write.RATE, "the imaging plane's"
+
+
+@pytest.mark.parametrize("place", ["root", "below"])
+def test_a_heap_of_names_that_leads_around(tmp_path, movie, place):
+    """libhdf5 takes memory for one free part after the other, and there is no last one."""
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w", userblock_size=1024, libver="earliest") as file:
+        file["a" if place == "root" else "group/b"] = movie
+    np.testing.assert_array_equal(open_recording(path)[1:3], movie[1:3])
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"HEAP") if place == "root" else content.rindex(b"HEAP")
+    _, free, data = (int.from_bytes(content[heap + at : heap + at + 8], "little") for at in (8, 16, 24))
+    start = 1024 + data + free
+    content[start : start + 8] = free.to_bytes(8, "little")
+    path.write_bytes(content)
+    for name in (None, "a" if place == "root" else "group/b"):
+        with pytest.raises(InputError, match=r"m\.h5: damaged .*a heap of names leads around"):
+            open_recording(path, dataset=name)
