@@ -17,7 +17,7 @@ import h5py
 
 from lassovae._errors import InputError
 from lassovae.data._choice import one_line, positive
-from lassovae.data._hdf5_words import check_group, root_address, stored_word
+from lassovae.data._hdf5_words import check_object, check_root, stored_word
 
 MOST_LINKS = 16  # soft links that lead to a dataset
 MOST_OBJECTS = 50_000  # that are looked through, in a second or two
@@ -30,11 +30,11 @@ FAILURES = (OSError, RuntimeError, ValueError, KeyError, TypeError, UnicodeError
 def opened(path: Path) -> Iterator[h5py.File]:
     """The file, or an InputError where HDF5 cannot open it or stumbles over it."""
     try:
+        with path.open("rb") as raw:
+            check_root(raw)
         with h5py.File(path, "r", locking=False) as file:
             if not isinstance(file["/"].id, h5py.h5g.GroupID):
                 raise ValueError("its root is no group")
-            with path.open("rb") as raw:
-                check_group(raw, file.userblock_size, root_address(raw, file.userblock_size))
             yield file
     except InputError:
         raise
@@ -74,12 +74,10 @@ def follow(path: Path, file: h5py.File, name: str) -> Any:
 
 
 def _opened_member(path: Path, group: h5py.Group, part: str) -> Any:
-    """What a hard link leads to; a group is looked at before libhdf5 looks into it."""
-    found = group[part]
-    if isinstance(found, h5py.Group):
-        with path.open("rb") as raw:
-            check_group(raw, group.file.userblock_size, group.id.links.get_info(part.encode()).u)
-    return found
+    """What a hard link leads to; its header is looked at before libhdf5 looks at it."""
+    with path.open("rb") as raw:
+        check_object(raw, group.file.userblock_size, group.id.links.get_info(part.encode()).u)
+    return group[part]
 
 
 def members(path: Path, file: h5py.File) -> Iterator[tuple[str, Any]]:

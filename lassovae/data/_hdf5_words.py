@@ -7,9 +7,12 @@ an object is found, as up to eight attributes do.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
+
+from lassovae.data._files import HDF5_MAGIC, HDF5_USER_BLOCKS
 
 LONGEST = 1 << 16  # bytes of a part of a header
 MOST_PARTS = 64  # of a header
@@ -52,10 +55,12 @@ def _messages(file: BinaryIO, base: int, address: int) -> Iterator[tuple[int, by
         parts = [(address + first + width, int.from_bytes(head[first : first + width], "little"))]
     else:
         flags, parts = 0, [(address + 16, *struct.unpack_from("<I", head, 8))]
-    for _ in range(MOST_PARTS):
-        if not parts:
-            return
+    end, seen = os.fstat(file.fileno()).st_size, set[int]()
+    while parts and len(seen) < MOST_PARTS:
         place, size = parts.pop(0)
+        if place in seen or base + place + size > end:
+            raise ValueError("the header of an object leads around, or beyond the end of the file")
+        seen.add(place)
         content = _at(file, base + place, min(size, LONGEST))
         if new:
             inner = content[4:-4] if content[:4] == b"OCHK" else content
@@ -68,25 +73,28 @@ def _messages(file: BinaryIO, base: int, address: int) -> Iterator[tuple[int, by
             yield kind, message
 
 
-def root_address(file: BinaryIO, base: int) -> int:
-    """Address of the header of the root group, as the superblock says."""
-    head = _at(file, base, 96)
-    place = {0: 64, 1: 68}.get(head[8], 36)
-    return int(struct.unpack_from("<Q", head, place)[0])
+def check_root(file: BinaryIO) -> None:
+    """`check_object` of the root group; what is no HDF5 file passes, which libhdf5 says itself."""
+    for base in (0, *HDF5_USER_BLOCKS):
+        head = _at(file, base, 96)
+        if head[:8] == HDF5_MAGIC and len(head) == 96:
+            place = {0: 64, 1: 68}.get(head[8], 36)
+            check_object(file, base, int(struct.unpack_from("<Q", head, place)[0]))
+            return
 
 
-def check_group(file: BinaryIO, base: int, address: int) -> None:
-    """Refuse a group whose heap of names leads around in its free parts: libhdf5 takes memory for each, without an end.
+def check_object(file: BinaryIO, base: int, address: int) -> None:
+    """Refuse a header or a heap of names that claims more than the file holds, or leads around: libhdf5 takes memory.
 
     Raises:
-        ValueError: it does, or its header is cut off.
+        ValueError: it does, or is cut off.
     """
     try:
         for kind, message in _messages(file, base, address):
             if kind == GROUP:
                 _check_free_parts(file, base, struct.unpack_from("<Q", message, 8)[0])
     except (struct.error, IndexError, OverflowError, OSError) as error:
-        raise ValueError("the header of a group is damaged") from error
+        raise ValueError("the header of an object is damaged") from error
 
 
 def _check_free_parts(file: BinaryIO, base: int, heap: int) -> None:
@@ -94,6 +102,8 @@ def _check_free_parts(file: BinaryIO, base: int, heap: int) -> None:
     if head[:4] != b"HEAP":
         return  # libhdf5 says so itself
     size, place, data = struct.unpack_from("<QQQ", head, 8)
+    if base + data + size > os.fstat(file.fileno()).st_size:
+        raise ValueError("a heap of names lies beyond the end of the file")
     seen = set[int]()
     while place not in NO_MORE:
         if place in seen or place + 16 > size:
@@ -148,6 +158,6 @@ def stored_word(file: BinaryIO, base: int, address: int, name: str, longest: int
                 length, heap, number = value
                 word = _in_heap(file, base + heap, number) if length <= longest else None
                 return None if word is None else word[:length].rstrip(b"\0").decode(errors="replace")
-    except (struct.error, IndexError, OSError, OverflowError):
+    except (struct.error, ValueError, IndexError, OSError, OverflowError):
         return None
     return None
