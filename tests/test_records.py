@@ -200,3 +200,25 @@ def test_damaged_and_missing_files_are_named(analysis, tmp_path):
     (tmp_path / "analysis.json").write_text("{")
     with pytest.raises(InputError, match=r"analysis\.json cannot be read"):
         lassovae.load_analysis(tmp_path)
+
+
+def test_a_number_that_was_changed_is_told(analysis, tmp_path):
+    """Digits of the tree and bits of the arrays: none is read as another analysis, though some say nothing."""
+    lassovae.save_analysis(analysis, tmp_path)
+    tree, arrays = (tmp_path / "analysis.json").read_bytes(), (tmp_path / "analysis.npz").read_bytes()
+    digits = [at for at in range(tree.index(b'"analysis"'), len(tree)) if tree[at : at + 1].isdigit()]
+    damaged = [(at, b"%d" % ((int(tree[at : at + 1]) + 1) % 10), "analysis.json") for at in digits[::7]]
+    damaged += [(at, bytes([arrays[at] ^ 4]), "analysis.npz") for at in range(0, len(arrays), 101)]
+    told = 0
+    for at, new, name in damaged:
+        whole = {"analysis.json": tree, "analysis.npz": arrays}
+        whole[name] = whole[name][:at] + new + whole[name][at + 1 :]
+        for file, content in whole.items():
+            (tmp_path / file).write_bytes(content)
+        try:
+            found = lassovae.load_analysis(tmp_path)
+        except InputError:
+            told += 1
+        else:
+            assert_same(analysis, found)  # 5e-324 is 6e-324, and a date in an archive says nothing
+    assert told > len(damaged) / 2

@@ -164,3 +164,40 @@ def test_av_not_installed(tmp_path, movie, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(InputError, match=r'm\.avi.*pip install "lassovae\[video\]"'):
         open_recording(path)
+
+
+LISTS = {
+    "concat": "ffconcat version 1.0\nfile '{other}'\n",
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{other}\n#EXT-X-ENDLIST\n",
+    "network": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("suffix", [".avi", ".mp4", ".mkv"])
+def test_a_list_of_other_files_is_no_video(tmp_path, movie, kind, suffix):
+    other = write.video(tmp_path / "other.mkv", movie)
+    path = tmp_path / f"m{suffix}"
+    path.write_text(LISTS[kind].format(other=other.name))
+    with pytest.raises(InputError, match=rf"m\{suffix}: no video that FFmpeg reads"):
+        open_recording(path)
+
+
+def test_containers_and_codecs_that_are_not_for_movies_are_named(tmp_path, movie):
+    flash = write.video(tmp_path / "m.flv", np.stack([movie] * 3, -1), "flv1", "yuv420p")
+    flash.rename(tmp_path / "m.avi")
+    with pytest.raises(InputError, match=r"m\.avi: no video that FFmpeg reads"):
+        open_recording(tmp_path / "m.avi")
+    other = write.video(tmp_path / "o.avi", np.stack([movie] * 3, -1), "flv1", "yuv420p")
+    with pytest.raises(InputError, match=r"o\.avi: .*(the codec flv|no video that FFmpeg reads)"):
+        open_recording(other)
+
+
+def test_a_frame_that_the_file_cannot_hold(tmp_path, movie):
+    path = write.video(tmp_path / "m.avi", movie, "rawvideo", "gray")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"strf") + 12
+    content[place : place + 8] = (16_384).to_bytes(4, "little") * 2
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"m\.avi"):
+        open_recording(path)
