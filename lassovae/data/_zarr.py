@@ -144,7 +144,8 @@ def _open_ome(
         )
     leading = frames_of(str(path), letters[:-2], array.shape[:-2], choice, says_time="T" in letters)
     factors = [1.0] * len(axes)
-    for transform in level.get("coordinateTransformations") or ():
+    transforms = level.get("coordinateTransformations")
+    for transform in transforms if isinstance(transforms, list) else ():
         scale = transform.get("scale") if isinstance(transform, dict) else None
         if isinstance(scale, list) and len(scale) == len(axes):
             factors = [positive(number) or 0.0 for number in scale]

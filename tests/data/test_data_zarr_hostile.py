@@ -184,3 +184,14 @@ def test_chunks_that_are_links_are_read(tmp_path, movie):
     chunk.rename(tmp_path / "elsewhere")
     chunk.symlink_to(tmp_path / "elsewhere")
     np.testing.assert_array_equal(open_recording(path)[:], movie)
+
+
+@pytest.mark.parametrize("transforms", [151, "x", [3], [{"scale": 1}], [{"scale": ["a", 2, 3]}], None])
+def test_scales_of_ome_that_are_none(tmp_path, movie, transforms):
+    path = write.zarr_array(tmp_path / "m.zarr", movie, 3, chunks=SHAPE)
+    image = {"path": "movie", "coordinateTransformations": transforms}
+    axes = [{"name": name, "unit": "micrometer"} for name in "tyx"]
+    zarr.open_group(path, mode="a").attrs["ome"] = {"multiscales": [{"axes": axes, "datasets": [image]}]}
+    recording = open_recording(path)
+    np.testing.assert_array_equal(recording[:], movie)
+    assert recording.frame_rate_hz is None
