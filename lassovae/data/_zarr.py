@@ -21,6 +21,7 @@ from lassovae.data._hdf5 import RATE_ATTRIBUTES
 from lassovae.data._recording import Recording, check_movie
 from lassovae.data._stretches import Stretches
 from lassovae.data._tiff_axes import frames_of
+from lassovae.data._zarr_chunks import checked_store
 from lassovae.data._zarr_metadata import METADATA_FILES, ArrayMetadata, check_chunks, find_arrays
 
 SECONDS = {"second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6, "minute": 60.0}
@@ -63,9 +64,7 @@ class ZarrRecording(Recording):
             raise missing_extra(array.folder, "reading Zarr", "zarr") from None
         check_chunks(array)
         try:
-            from lassovae.data._zarr_chunks import CheckedStore
-
-            self._array: Any = zarr.open_array(CheckedStore(array), mode="r", zarr_format=array.zarr_format)
+            self._array: Any = zarr.open_array(checked_store(array), mode="r", zarr_format=array.zarr_format)
         except Exception as error:
             raise InputError(
                 f"{self.name}: zarr cannot open it ({type(error).__name__}: {one_line(error)}); copy or export it again"

@@ -12,9 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zarr.core.buffer import Buffer, default_buffer_prototype
-from zarr.storage import LocalStore
-
 from lassovae._errors import InputError
 from lassovae.data._zarr_metadata import ArrayMetadata
 
@@ -39,44 +36,45 @@ def _size_said(codec: str, content: bytes) -> int | None:
     return None
 
 
-class CheckedStore(LocalStore):
-    """A folder of which chunks are read as they are, or refused.
+def checked_store(array: ArrayMetadata) -> Any:
+    """A store of zarr for the folder of an array, whose chunks are read as they are, or refused by an InputError."""
+    from zarr.storage import LocalStore
 
-    Args:
-        array: of the folder.
+    class CheckedStore(LocalStore):
+        async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
+            return check(key, await super().get(key, prototype, byte_range), byte_range)
 
-    Raises:
-        InputError: when a chunk is read that says another size than it should have.
-    """
+        def get_sync(self, key: str, *arguments: Any, byte_range: Any = None, **options: Any) -> Any:
+            return check(key, super().get_sync(key, *arguments, byte_range=byte_range, **options), byte_range)
+
+        async def get_partial_values(self, prototype: Any, key_ranges: Iterable[Any]) -> Any:
+            asked = list(key_ranges)
+            found = await super().get_partial_values(prototype, asked)
+            return [check(key, part, place) for (key, place), part in zip(asked, found, strict=True)]
+
+    check = _Chunks(array).checked
+    return CheckedStore(array.folder, read_only=True)
+
+
+class _Chunks:
+    """The chunks of an array."""
 
     def __init__(self, array: ArrayMetadata) -> None:
-        super().__init__(array.folder, read_only=True)
         self._of = array
 
-    async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Buffer | None:
-        """As LocalStore's."""
-        return self._checked(key, await super().get(key, prototype, byte_range), byte_range)
+    def checked(self, key: str, buffer: Any, byte_range: Any) -> Any:
+        """What was read of a file: zarr's buffer, or one of the same pixels.
 
-    def get_sync(self, key: str, *arguments: Any, byte_range: Any = None, **options: Any) -> Buffer | None:
-        """As LocalStore's, of those versions that have it."""
-        return self._checked(
-            key, super().get_sync(key, *arguments, byte_range=byte_range, **options), byte_range
-        )
-
-    async def get_partial_values(self, prototype: Any, key_ranges: Iterable[Any]) -> list[Buffer | None]:
-        """As LocalStore's."""
-        asked = list(key_ranges)
-        found = await super().get_partial_values(prototype, asked)
-        return [self._checked(key, part, place) for (key, place), part in zip(asked, found, strict=True)]
-
-    def _checked(self, key: str, buffer: Buffer | None, byte_range: Any) -> Buffer | None:
+        Raises:
+            InputError: it says another size than it should have.
+        """
         array, name = self._of, Path(key).name
         if buffer is None or not array.codec or name.startswith(".z") or name == "zarr.json":
             return buffer
         content = buffer.to_bytes()
         if array.inner is None:
             new = self._one(key, content, math.prod(array.chunks))
-            return buffer if new is content else default_buffer_prototype().buffer.from_bytes(new)
+            return buffer if new is content else type(buffer).from_bytes(new)
         pixels = math.prod(array.inner)
         if byte_range is None:
             for start, size in self._pieces(key, content, math.prod(array.chunks) // pixels):
