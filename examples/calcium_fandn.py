@@ -47,9 +47,9 @@ def main() -> None:
         results = lassovae.compare(study, preset, arguments.out, resume=arguments.resume)
     except (lassovae.InputError, lassovae.SolveError, lassovae.TrainingError) as error:
         sys.exit(f"error: {error}")
-    except lassovae.Stopped as stopped:  # what was trained is saved
-        print(f"error: {stopped}", file=sys.stderr)
-        sys.exit(128 + stopped.signum)
+    except KeyboardInterrupt as stopped:  # what was trained is saved
+        print(f"error: {stopped or 'interrupted: go on with --resume'}", file=sys.stderr)
+        sys.exit(128 + getattr(stopped, "signum", 2))
     print(lassovae.report.summary(results))
     print(f"Results in {arguments.out}; begin with {arguments.out / 'report.html'}")
 

@@ -11,6 +11,7 @@ from lassovae._errors import InputError
 from lassovae._files import write_text
 
 SEAL = "sha256"
+CONFIG = "config.json"  # makes a folder a run folder
 
 
 def checksum(values: dict[str, Any]) -> str:
@@ -38,7 +39,12 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{path} is missing: {path.parent} is not a run folder of lassovae") from error
+        what = (
+            "is not a run folder of lassovae"
+            if path.name == CONFIG
+            else "is not whole; restore it or train again"
+        )
+        raise InputError(f"{path} is missing: {path.parent} {what}") from error
     except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, of numbers with too many digits
         raise InputError(f"{path} is not valid JSON ({error}): restore it or train again") from error
     except OSError as error:

@@ -47,7 +47,7 @@ def fits(monkeypatch):
 
     def fit(study, config, **rest):
         calls.append({"study": study, "config": config, **rest})
-        rest["run_dir"].mkdir()
+        rest["run_dir"].mkdir(exist_ok=True)
         return Trained()
 
     monkeypatch.setattr(training, "fit", fit)

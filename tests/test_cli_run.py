@@ -153,7 +153,7 @@ def test_the_run_folder_has_everything(there):
     }
     log = Path("run/log.txt").read_text().splitlines()
     assert [line[19:].split(maxsplit=1)[1] for line in log if "lassovae " in line][:2] == [
-        "lassovae fit demo/study.csv --out run",
+        "lassovae fit demo/study.csv --out run --preset smoke --model block_mean --window 16",
         "lassovae analyse run",
     ]
     assert any("The recordings are those of the training." in line for line in log)
@@ -254,7 +254,7 @@ def test_a_study_that_moved_with_its_run_is_found(there, drawn, tmp_path, capsys
 def test_a_study_that_is_gone(there, tmp_path, capsys):
     shutil.copytree("run", tmp_path / "run")
     (tmp_path / "run" / "study.json").write_text(
-        json.dumps({"csv": "/nowhere/study.csv", "csv_from_here": "x.csv"})
+        json.dumps({"format_version": 1, "csv": "/nowhere/study.csv", "csv_from_here": "x.csv"})
     )
     (tmp_path / "run" / "analysis.json").unlink()  # which knows its study, too
     for command in ("analyse", "report"):
@@ -263,7 +263,7 @@ def test_a_study_that_is_gone(there, tmp_path, capsys):
         assert capsys.readouterr().err.endswith(expected)
     (tmp_path / "run" / "study.json").unlink()
     assert main(["analyse", str(tmp_path / "run")]) == 2
-    assert "lassovae fit did not train it, or was killed" in capsys.readouterr().err
+    assert "does not say where its study is, as when it was trained in Python" in capsys.readouterr().err
     (tmp_path / "run" / "study.json").write_text("{")
     assert main(["analyse", str(tmp_path / "run")]) == 2
     assert "study.json is not valid JSON" in capsys.readouterr().err

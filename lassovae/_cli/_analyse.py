@@ -148,7 +148,7 @@ def analyse_and_save(
     if differ and not explicit:
         raise InputError(
             f"{table}: the pixels of {_some(differ)} are not those that {run_dir} was trained on; "
-            f"restore them, or name the study to analyse it as it is: lassovae analyse {run_dir} {table}"
+            f"restore them, or name the study to analyse it as it is: lassovae analyse {shown(run_dir)} {shown(table)}"
         )
     if differ:
         logger.warning(

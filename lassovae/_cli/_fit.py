@@ -15,7 +15,9 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from lassovae._cli._machine import expected_device
 from lassovae._cli._output import logged_to, print_json, print_lines, shown
 from lassovae._cli._settings import Chosen, MaxMemory
-from lassovae._cli._study import open_study, remember_study, remembered
+from lassovae._cli._study import FILE as STUDY_FILE
+from lassovae._cli._study import conditions_changed, open_study, remember_study, remembered
+from lassovae._files import remove
 from lassovae._lock import owned
 
 if TYPE_CHECKING:
@@ -56,9 +58,11 @@ class Fit(Chosen):
     """Which one this is, from 0."""
 
     def _as_begun(self) -> Fit:
-        """These options; with the settings of its folder where a training is to go on and no other was asked for."""
+        """These options, on top of the settings of its folder where a training is to go on: no preset or file of others
+        was asked for."""
         begun = self.out / "config.json"
-        if not self.resume or not begun.is_file() or self.as_typed():
+        other = (self.preset, self.model, self.config) != (Fit.preset, Fit.model, None)
+        if not self.resume or not begun.is_file() or other:
             return self
         logger.info("Going on with the settings in %s.", shown(begun))
         return replace(self, config=begun, model=remembered(self.out).get("model") or self.model)
@@ -98,7 +102,8 @@ class Fit(Chosen):
             if jax.process_count() == 1:  # of several the first takes it, where all hear of it
                 stack.enter_context(owned(self.out, "lassovae fit"))
             if speaks:
-                stack.enter_context(logged_to(self.out, f"fit {shown(self.study)} --out {shown(self.out)}"))
+                typed = " ".join(["fit", shown(self.study), "--out", shown(self.out), *self.as_typed()])
+                stack.enter_context(logged_to(self.out, typed))
                 logger.info("Training on %s.", describe_devices(used))
                 _, advice = expected_device() if self.device == "auto" else ("", "")
                 if advice and jax.default_backend() == "cpu":
@@ -107,6 +112,11 @@ class Fit(Chosen):
                 logger.setLevel(logging.WARNING)
             began = time.perf_counter()
             was_there = (self.out / "config.json").is_file()
+            if was_there and speaks and (changed := conditions_changed(self.out, study)):
+                logger.warning("%s.", changed)
+            if not was_there and jax.process_count() == 1:  # the folder is ours
+                stack.callback(_forget, self.out)
+                remember_study(self.out, self.study, study, self.model)  # now: a kill may come at any time
             try:
                 model = training.fit(
                     study,
@@ -144,3 +154,9 @@ class Fit(Chosen):
             f"Model in {self.out}: {trained}, {seconds:.1f} s on {devices}.",
             f"Next: lassovae analyse {shown(self.out)}",
         )
+
+
+def _forget(folder: Path) -> None:
+    """A training that never began leaves no word of its study."""
+    if not (folder / "config.json").is_file():
+        remove(folder / STUDY_FILE)

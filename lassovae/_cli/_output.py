@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 import logging
 import math
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -134,5 +135,4 @@ def print_lines(*lines: str) -> None:
 
 def shown(path: Path) -> str:
     """A path as a shell takes it."""
-    text = str(path)
-    return f"'{text}'" if any(sign in text for sign in " ()&;$*?[]") else text
+    return shlex.quote(str(path))

@@ -112,7 +112,7 @@ class Report(Output):
         if table is None:
             raise InputError(
                 f"the study of the analysis in {self.run_dir} is no longer at {origin['csv']}; "
-                f"name it: lassovae report {self.run_dir} STUDY.csv"
+                f"name it: lassovae report {shown(self.run_dir)} STUDY.csv"
             )
         return table
 

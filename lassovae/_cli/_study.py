@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lassovae._cli._output import shown
 from lassovae._errors import InputError
 from lassovae._sealed import check_seal
 
@@ -111,6 +112,24 @@ def rates_unlike_training(run_dir: Path, study: Study) -> str:
     )
 
 
+def conditions_changed(run_dir: Path, study: Study) -> str:
+    """One sentence where runs have other conditions or blocks than when the training began; empty where none has."""
+    entries = {entry.get("name"): entry for entry in remembered(run_dir).get("runs", [])}
+    other = [
+        run.name
+        for run in study
+        if run.name in entries
+        and (entries[run.name].get("condition"), entries[run.name].get("block")) != (run.condition, run.block)
+    ]
+    if not other:
+        return ""
+    named = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
+    return (
+        f"{len(other)} of {len(study)} runs have another condition or block than when the training began ({named}): it "
+        "does not see them, and analyses take the new ones"
+    )
+
+
 def _rates(values: list[float]) -> str:
     return " and ".join(f"{value:.4g}" for value in values)
 
@@ -168,10 +187,10 @@ def find_study(run_dir: Path, given: Path | None, command: str) -> Path:
     if given is not None:
         return given
     found = remembered(run_dir)
-    again = f"name it: lassovae {command} {run_dir} STUDY.csv"
+    again = f"name it: lassovae {command} {shown(run_dir)} STUDY.csv"
     if not found:
         raise InputError(
-            f"{run_dir} does not say where its study is: lassovae fit did not train it, or was killed; {again}"
+            f"{run_dir} does not say where its study is, as when it was trained in Python; {again}"
         )
     table = found_again(run_dir, found)
     if table is None:
@@ -205,6 +224,8 @@ def differing_runs(run_dir: Path, found: list[dict[str, Any]]) -> list[str]:
         InputError: provenance.json is damaged.
     """
     remedy = "restore it or train again"
+    if not (run_dir / "provenance.json").is_file():
+        raise InputError(f"{run_dir / 'provenance.json'} is missing: {remedy}")
     before = read_object(run_dir / "provenance.json", remedy)
     check_seal(run_dir / "provenance.json", before, needed=False)  # earlier formats had none
     inputs = before.get("inputs", [])

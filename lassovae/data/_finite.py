@@ -48,9 +48,10 @@ def require_finite(run: Run, pre: Preprocess) -> None:
     count = np.concatenate(counts)
     frames = np.flatnonzero(count)
     if len(frames):
+        file = "" if run.recording.name == run.name else f" ({run.recording.name})"
         what = "that are NaN or Inf" if stored else "beyond the range of float32"
         raise InputError(
-            f"run {run.name}: {int(count.sum())} pixels {what}, in {len(frames)} of {len(count)} frames "
+            f"run {run.name}{file}: {int(count.sum())} pixels {what}, in {len(frames)} of {len(count)} frames "
             f"({first_of(frames)}): {OTHERWISE if whole else remedy(seen, pre, (top, left))}"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from typing import Any
 import tifffile
 
 from lassovae._errors import InputError
-from lassovae._files import make_folder
+from lassovae._files import make_folder, remove, replacing, write_text
 from lassovae._names import fault, file_stem
 from lassovae.data._choice import one_line
 from lassovae.data._open import open_recording
-from lassovae.data._recording import check_frame_rate, check_pixel_size
+from lassovae.data._recording import Recording, check_frame_rate, check_pixel_size
 from lassovae.data._study import Run, Study, contiguous_blocks
 
 REQUIRED = ("recording", "condition")
@@ -235,29 +236,46 @@ def write_study(study: Study, folder: str | PathLike[str]) -> Path:
     if target.exists() and not target.is_dir():
         raise InputError(f"{target}: is a file; choose a folder")
     make_folder(target)
-    for run, file in zip(study, files, strict=True):
-        movie = run.recording
-        num_bytes = movie.shape[0] * movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
-        with tifffile.TiffWriter(file, bigtiff=num_bytes > BIGTIFF_BYTES) as writer:
-            writer.write(
-                (frame for chunk in movie.chunks(FRAMES_AT_A_TIME) for frame in chunk),
-                shape=movie.shape,
-                dtype=movie.dtype,
-                photometric="minisblack",
-                metadata={"axes": "TYX"},
-            )
+    written: list[Path] = []
+    try:
+        for run, file in zip(study, files, strict=True):
+            with replacing(file) as place:
+                _write_movie(run.recording, place)
+            written.append(file)
+        write_text(target / "study.csv", _table(study, files))
+    except BaseException:  # half a study would be in the way of the whole one
+        for file in written:
+            remove(file)
+        raise
+    return target / "study.csv"
+
+
+def _write_movie(movie: Recording, place: Path) -> None:
+    num_bytes = movie.shape[0] * movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
+    with tifffile.TiffWriter(place, bigtiff=num_bytes > BIGTIFF_BYTES) as writer:
+        writer.write(
+            (frame for chunk in movie.chunks(FRAMES_AT_A_TIME) for frame in chunk),
+            shape=movie.shape,
+            dtype=movie.dtype,
+            photometric="minisblack",
+            metadata={"axes": "TYX"},
+        )
+
+
+def _table(study: Study, files: Sequence[Path]) -> str:
+    """The text of study.csv."""
     columns = {
         "frame_rate_hz": [run.recording.frame_rate_hz for run in study],
         "pixel_size_um": [_side(run.recording.pixel_size_um) for run in study],
     }
     known = {name: values for name, values in columns.items() if any(value is not None for value in values)}
-    with (target / "study.csv").open("x", encoding="utf-8", newline="") as handle:
-        table = csv.writer(handle)
-        table.writerow([*REQUIRED, "block", *known])
-        for number, (run, file) in enumerate(zip(study, files, strict=True)):
-            shown = ["" if values[number] is None else repr(values[number]) for values in known.values()]
-            table.writerow([file.name, run.condition, run.block, *shown])
-    return target / "study.csv"
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow([*REQUIRED, "block", *known])
+    for number, (run, file) in enumerate(zip(study, files, strict=True)):
+        shown = ["" if values[number] is None else repr(values[number]) for values in known.values()]
+        table.writerow([file.name, run.condition, run.block, *shown])
+    return text.getvalue()
 
 
 def _side(pixel_size_um: tuple[float, float] | None) -> float | None:

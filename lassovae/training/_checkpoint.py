@@ -7,6 +7,8 @@ import errno
 import logging
 import os
 import re
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,14 +79,17 @@ def _give_back() -> None:
 
 @contextmanager
 def _quietly(*names: str) -> Iterator[None]:
-    """Silence loggers of others for a while: what they say is raised, too."""
+    """Silence loggers of others, and what their threads print of errors, for a while: it is raised, too."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
+    hooks = sys.excepthook, threading.excepthook
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
+    sys.excepthook, threading.excepthook = (lambda *_: None), (lambda _: None)
     try:
         yield
     finally:
+        sys.excepthook, threading.excepthook = hooks
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

@@ -31,7 +31,7 @@ logger = logging.getLogger("lassovae")
 FORMAT_VERSION = 3  # 1 until Adam kept its moments as one vector, 2 until checkpoints had manifests
 READABLE = (1, 2, 3)  # by `load`; a training goes on in the format of its code alone
 SEALED = 3  # the first whose config.json has a checksum
-BEFORE_CONFIG = ("provenance.json", "preprocessing.npz")  # written before config.json
+BEFORE_CONFIG = ("study.json", "provenance.json", "preprocessing.npz")  # written before config.json
 ANALYSIS_ONLY = ("condition_lam", "prune")  # settings that no training sees
 LIBRARIES = ("lassovae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "tifffile")
 SAME_BITS = (
@@ -137,7 +137,15 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
         InputError: the folder holds another run, or files of something else, or cannot be resumed.
     """
     config_file = folder / "config.json"
-    if not config_file.exists():
+    try:
+        begun = config_file.exists()
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}; choose another output folder") from error
+    if not begun:
+        if (folder / "checkpoints").is_dir() and any((folder / "checkpoints").iterdir()):
+            raise InputError(
+                f"{folder} holds checkpoints but no config.json: restore it, or choose another output folder"
+            )
         if folder.exists() and not (folder.is_dir() and _is_ours(folder)):
             raise InputError(f"{folder} exists and is not an empty folder: choose another output folder")
         return
@@ -155,10 +163,27 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
     there = _trained({key: found[key] for key in wanted})
     if there != _trained(wanted):
         name, now, then = first_difference(_trained(wanted), there)
+        if name == "runs":
+            raise InputError(f"{folder} cannot be resumed: {_other_runs(then, now)}")
         raise InputError(
             f"{folder} cannot be resumed: its {name} is {then}, now {now}; repeat the options of the first call "
-            "(log.txt and config.json hold them), or choose another output folder"
+            "(config.json holds them), or choose another output folder"
         )
+
+
+def _other_runs(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> str:
+    """The first run in which two studies differ, and what to do."""
+    row = next(
+        (i for i, (a, b) in enumerate(zip(then, now, strict=False)) if a != b), min(len(then), len(now))
+    )
+    old, new = (
+        f"{runs[row]['name']} of {runs[row]['frames']} frames" if row < len(runs) else "none"
+        for runs in (then, now)
+    )
+    return (
+        f"its run {row + 1} is {old}, now {new}; give the study its runs of then, in their order and under their "
+        "names, or choose another output folder"
+    )
 
 
 def check_inputs(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +198,10 @@ def check_inputs(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
     before = read_sealed(folder / "provenance.json")
     for old, new in zip(before["inputs"], now["inputs"], strict=True):
         if old != new:
-            raise InputError(f"{folder} cannot be resumed: the pixels of run {new['run']} have changed")
+            raise InputError(
+                f"{folder} cannot be resumed: the pixels of run {new['run']} have changed; restore its recording, or "
+                "choose another output folder"
+            )
     return before
 
 
@@ -207,6 +235,10 @@ def read_metrics(path: Path, saved: Saved) -> list[dict[str, Any]]:
         InputError: they are not those that were written.
     """
     rows = read_rows(path, saved.step)
+    if not path.exists():
+        raise InputError(
+            f"{path} is missing, and belongs to the checkpoint {saved.name}: restore it or train again"
+        )
     if metrics_checksum(rows) != saved.metrics:
         raise InputError(
             f"{path} is damaged: its lines up to step {saved.step} do not match the checksum of checkpoint "

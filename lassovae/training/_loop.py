@@ -73,6 +73,8 @@ def fit(
     bin_frames = config.preprocess.bin_frames
     study.check(order=config.order, window=config.window, bin_frames=bin_frames)
     mesh = make_mesh(config.windows_per_step, devices)
+    if run_dir is not None and not str(run_dir):
+        raise InputError("run_dir='' names no folder; None keeps nothing")
     folder = None if run_dir is None else Path(run_dir)
     if resume and folder is None:
         raise InputError("resume=True needs run_dir, the folder to go on with")

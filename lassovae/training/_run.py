@@ -120,6 +120,8 @@ class RunFolder:
                 continue
             if first_error is not None:
                 logger.warning("Going on from the checkpoint of step %d instead.", saved.step)
+            else:
+                logger.info("Going on from step %d.", saved.step)
             return saved
         if first_error is not None:
             raise first_error

@@ -128,7 +128,9 @@ def test_resume_on_other_runs_is_refused(study, finished, tmp_path):
     shutil.copytree(finished[1], tmp_path / "run")
     movies = movies_of(study)
     longer = [*movies, movies[0]]
-    with pytest.raises(InputError, match="cannot be resumed: its runs is"):
+    with pytest.raises(
+        InputError, match="cannot be resumed: its run 5 is none, now run_4 of 24 frames; give the study"
+    ):
         fit(make_study(("F", "F", "N", "N", "N"), longer), CONFIG, run_dir=tmp_path / "run", resume=True)
 
 
