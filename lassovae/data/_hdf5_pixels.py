@@ -107,7 +107,8 @@ def _check_type(name: str, dataset: h5py.Dataset) -> None:
         plain = stored.equal(h5py.h5t.py_create(dataset.dtype))
     else:
         bits = 8 * dataset.dtype.itemsize
-        plain = stored.get_size() * 8 == bits and stored.get_offset() + stored.get_precision() <= bits
+        whole = stored.get_class() == h5py.h5t.INTEGER and stored.get_size() * 8 == bits
+        plain = whole and stored.get_offset() + stored.get_precision() <= bits
     if not plain:
         raise InputError(
             f"{name}: pixels of an unusual type of number; store integers or floats of 8 to 64 bits"

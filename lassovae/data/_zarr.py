@@ -37,7 +37,8 @@ class ZarrRecording(Recording):
 
     Args:
         array: what the folder says of it.
-        leading: (time,) place of each frame on the axes before height and width, as numbers in their order.
+        leading: (time,) place of each frame on the axes before height and width, as numbers in their order, of an
+            array whose chunks were checked; None for one of three axes.
         frame_rate_hz: frames per second, None where unknown.
         pixel_size_um: (height, width) in micrometres, None where unknown.
 
@@ -62,7 +63,8 @@ class ZarrRecording(Recording):
             import zarr
         except ImportError:
             raise missing_extra(array.folder, "reading Zarr", "zarr") from None
-        check_chunks(array)
+        if leading is None:
+            check_chunks(array)
         try:
             self._array: Any = zarr.open_array(checked_store(array), mode="r", zarr_format=array.zarr_format)
         except Exception as error:
@@ -141,6 +143,7 @@ def _open_ome(
         raise InputError(
             f"{path}: axes {letters} for an array of shape {array.shape}; name the array by dataset="
         )
+    check_chunks(array)  # before anything is made of as many numbers as the array says that it has frames
     leading = frames_of(str(path), letters[:-2], array.shape[:-2], choice, says_time="T" in letters)
     factors = [1.0] * len(axes)
     transforms = level.get("coordinateTransformations")

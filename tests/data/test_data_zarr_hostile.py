@@ -195,3 +195,15 @@ def test_scales_of_ome_that_are_none(tmp_path, movie, transforms):
     recording = open_recording(path)
     np.testing.assert_array_equal(recording[:], movie)
     assert recording.frame_rate_hz is None
+
+
+def test_more_frames_of_ome_than_there_are_chunks(tmp_path, movie):
+    path = write.zarr_array(tmp_path / "m.zarr", movie, 3, chunks=SHAPE)
+    axes = [{"name": name} for name in "tyx"]
+    zarr.open_group(path, mode="a").attrs["ome"] = {
+        "multiscales": [{"axes": axes, "datasets": [{"path": "movie"}]}]
+    }
+    file = path / "movie" / "zarr.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"shape": [1 << 40, 8, 10]}))
+    with pytest.raises(InputError, match="chunks are missing"):
+        open_recording(path)
