@@ -36,7 +36,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "gzip": {"chunks": (2, 6, 5), "compression": "gzip", "shuffle": True, "fletcher32": True},
     "grows": {"chunks": (2, 6, 5), "maxshape": (None, 6, 5), "compression": "gzip"},
     "grows_every_way": {"chunks": (2, 3, 5), "maxshape": (None, None, 5), "compression": "lzf"},
-    "scaled": {"chunks": (2, 6, 5), "scaleoffset": 0},
 }
 
 

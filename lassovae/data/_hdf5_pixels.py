@@ -15,6 +15,11 @@ SHUFFLE, FLETCHER, LZF = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5
 # Pixel bytes that can come out of a stored byte: deflate's longest match is 258 bytes in 2 bits, LZF's 264 in 3 bytes.
 EXPANSIONS = {h5py.h5z.FILTER_DEFLATE: 1032, LZF: 88, SHUFFLE: 1, FLETCHER: 1}
 CHECKSUM_BYTES = 4
+UNCHECKED = {
+    h5py.h5z.FILTER_SZIP: "SZIP",
+    h5py.h5z.FILTER_NBIT: "n-bit",
+    h5py.h5z.FILTER_SCALEOFFSET: "scale-offset",
+}
 
 
 def _check_filters(name: str, dataset: h5py.Dataset) -> int:
@@ -34,15 +39,17 @@ def _check_filters(name: str, dataset: h5py.Dataset) -> int:
                 f"{name}: compressed with {shown}, which this HDF5 cannot read; repack it with gzip "
                 "(h5repack -f GZIP=4)"
             )
+        if code in UNCHECKED:
+            raise InputError(
+                f"{name}: compressed by {UNCHECKED[code]}, which libhdf5 decodes without looking whether it can be; "
+                "repack it with gzip (h5repack -f GZIP=4)"
+            )
         expansion *= EXPANSIONS.get(code, LARGEST_EXPANSION)
         item = dataset.dtype.itemsize
         honest = {
             SHUFFLE: settings[:1] == (item,),
             FLETCHER: position == count - 1,  # it stands at the end: of nothing it would take a checksum away
             LZF: settings[2:3] == (chunk_pixels * item,),
-            h5py.h5z.FILTER_SCALEOFFSET: settings[2:3] == (chunk_pixels,) and settings[4:5] == (item,),
-            h5py.h5z.FILTER_SZIP: False,  # these two libhdf5 decodes by what they say of themselves
-            h5py.h5z.FILTER_NBIT: False,
         }
         if not honest.get(code, True):
             raise InputError(

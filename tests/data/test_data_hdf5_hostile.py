@@ -204,8 +204,6 @@ def stored_settings(path, old, new):
 def test_settings_of_a_filter_that_do_not_fit_the_pixels(tmp_path, movie):
     lzf = write.hdf5(tmp_path / "lzf.h5", movie=(movie, {"chunks": SHAPE, "compression": "lzf"}))
     stored_settings(lzf, (261, 240), (261, 1))
-    scaled = write.hdf5(tmp_path / "scaled.h5", movie=(movie, {"chunks": SHAPE, "scaleoffset": 0}))
-    stored_settings(scaled, (2, 0, 120), (2, 0, 1 << 20))
     shuffled = write.hdf5(tmp_path / "shuffled.h5", movie=(movie, {"chunks": SHAPE, "shuffle": True}))
     content = shuffled.read_bytes()
     assert content.count(b"shuffle\0\x02") == 1
@@ -213,7 +211,7 @@ def test_settings_of_a_filter_that_do_not_fit_the_pixels(tmp_path, movie):
     checksum_first = filtered(
         tmp_path / "first.h5", (h5py.h5z.FILTER_FLETCHER32, ()), (h5py.h5z.FILTER_DEFLATE, (4,))
     )
-    for path in (lzf, scaled, shuffled, checksum_first):
+    for path in (lzf, shuffled, checksum_first):
         with pytest.raises(
             InputError, match=rf"{path.name} .*settings of a compression .* do not fit its pixels"
         ):
@@ -328,3 +326,15 @@ def test_a_heap_of_names_that_leads_around(tmp_path, movie, place):
     for name in (None, "a" if place == "root" else "group/b"):
         with pytest.raises(InputError, match=r"m\.h5: damaged .*a heap of names leads around"):
             open_recording(path, dataset=name)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"), [({"scaleoffset": 0}, "scale-offset"), ({"compression": "szip"}, "SZIP")]
+)
+def test_compressions_that_nobody_checks(tmp_path, movie, options, word):
+    """libhdf5 reads beyond a chunk of these that is cut short."""
+    if "compression" in options and not h5py.h5z.filter_avail(h5py.h5z.FILTER_SZIP):
+        pytest.skip("this HDF5 has no SZIP")
+    path = write.hdf5(tmp_path / "m.h5", movie=(movie, {"chunks": SHAPE} | options))
+    with pytest.raises(InputError, match=rf"m\.h5 .*compressed by {word}.*; repack it with gzip"):
+        open_recording(path)
