@@ -82,12 +82,13 @@ def read(folder: Path, budget: Budget) -> None:
         if not _of_ffmpeg(error):
             raise
     resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    message = ""
+    refused = False
     try:
         _read(folder, _Counted(budget))
-    except lassovae.InputError as again:
-        message = str(again)
-    raise lassovae.InputError(message)
+    except lassovae.InputError:
+        refused = True
+    if refused:  # in words of its own: those of FFmpeg sound as if the limit had been met
+        raise lassovae.InputError(f"{folder}: FFmpeg refuses it, though it is held to no limit")
 
 
 def _read(folder: Path, budget: Budget) -> None:
