@@ -11,7 +11,7 @@ import numpy as np
 from lassovae._errors import InputError
 from lassovae.data._choice import Choice, choose_dataset, micrometres
 from lassovae.data._files import require_file
-from lassovae.data._hdf5_deflate import is_deflated, read_deflated
+from lassovae.data._hdf5_deflate import is_deflated, read_deflated, require_bounded
 from lassovae.data._hdf5_file import follow, members, number_of, opened
 from lassovae.data._hdf5_pixels import check_pixels
 from lassovae.data._recording import Recording, check_movie
@@ -87,6 +87,7 @@ class Hdf5Recording(Recording):
             dataset = follow(self._path, file, self._dataset)
             if is_deflated(dataset):
                 return read_deflated(self._path, dataset, frames, self._plane)
+            require_bounded(self._path, dataset, frames, self._plane)
             return np.asarray(dataset[index])
 
     def _read(self, frames: range) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Chunks of HDF5 that are compressed by deflate (gzip), decoded here: each gives its pixels and not a byte more.
 
 libhdf5 inflates a chunk for as long as bytes come out of it, a thousand from each, and takes what lies in memory behind
-those that are missing for pixels. Several threads decode at the same time, too.
+those that are missing for pixels. Several threads decode at the same time, too. What is left to libhdf5,
+because numbers have fewer bits than their bytes, is gone through here first.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -17,7 +19,11 @@ import numpy as np
 from lassovae._errors import InputError
 
 SHUFFLE, DEFLATE, CHECKSUM = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32
-PIPELINES = {(*before, DEFLATE, *after) for before in ((), (SHUFFLE,)) for after in ((), (CHECKSUM,))}
+CHECKSUM_BYTES = 4
+# Filters in the order of writing, of which everything is known that comes out of them.
+PIPELINES = {(*before, *tail) for before in ((), (SHUFFLE,)) for tail in (
+    (DEFLATE,), (DEFLATE, CHECKSUM), (CHECKSUM, DEFLATE)
+)}  # fmt: skip
 BLOCK = 1 << 14  # words of a checksum that are summed at once
 
 
@@ -27,9 +33,14 @@ def filters_of(dataset: h5py.Dataset) -> tuple[int, ...]:
     return tuple(properties.get_filter(position)[0] for position in range(properties.get_nfilters()))
 
 
+def is_plain(dataset: h5py.Dataset) -> bool:
+    """Whether the stored numbers are those of NumPy, of either byte order: all bits of their bytes, in their places."""
+    return bool(dataset.id.get_type().equal(h5py.h5t.py_create(dataset.dtype)))
+
+
 def is_deflated(dataset: h5py.Dataset) -> bool:
     """Whether `read_deflated` reads a dataset."""
-    return dataset.chunks is not None and filters_of(dataset) in PIPELINES
+    return dataset.chunks is not None and filters_of(dataset) in PIPELINES and is_plain(dataset)
 
 
 def _fletcher32(content: bytes) -> tuple[int, int]:
@@ -43,38 +54,76 @@ def _fletcher32(content: bytes) -> tuple[int, int]:
     return first % 65535, second % 65535
 
 
-def _inflated(content: bytes, size: int) -> bytes | None:
-    """What was deflated; None where it is not of this size."""
+def _inflated(content: bytes, most: int) -> bytes | None:
+    """What was deflated; None where it is damaged or more than this."""
     stream = zlib.decompressobj()
     try:
-        whole = stream.decompress(content, size)
+        whole = stream.decompress(content, most)
         more = stream.decompress(stream.unconsumed_tail, 1)
     except zlib.error:
         return None
-    return whole if len(whole) == size and not more and stream.eof else None
+    return whole if not more and stream.eof else None
 
 
-def _decoded(
-    content: bytes, filters: tuple[int, ...], skipped: int, size: int, item: int
-) -> np.ndarray | None:
+def _decoded(content: bytes, filters: tuple[int, ...], skipped: int, size: int, item: int) -> bytes | None:
     """Bytes of the pixels of a chunk; None where it is damaged."""
-    whole: bytes | None = content
-    pixels = None
-    for position in reversed(range(len(filters))):
-        if skipped >> position & 1 or whole is None:
-            continue
-        if filters[position] == CHECKSUM:
-            stored = int.from_bytes(whole[-4:], "little")
-            whole = whole[:-4]
-            sums = _fletcher32(whole)
-            whole = whole if sums == ((stored & 0xFFFF) % 65535, (stored >> 16) % 65535) else None
-        elif filters[position] == DEFLATE:
-            whole = _inflated(whole, size)
-        elif len(whole) == size:
-            pixels = np.frombuffer(whole, np.uint8).reshape(item, -1).T.reshape(-1)
-    if whole is None or len(whole) != size:
-        return None
-    return np.frombuffer(whole, np.uint8) if pixels is None else pixels
+    done = [code for position, code in enumerate(filters) if not skipped >> position & 1]
+    whole = content
+    for position in reversed(range(len(done))):
+        if done[position] == CHECKSUM:
+            stored = int.from_bytes(whole[-CHECKSUM_BYTES:], "little")
+            whole = whole[:-CHECKSUM_BYTES]
+            if _fletcher32(whole) != ((stored & 0xFFFF) % 65535, (stored >> 16) % 65535):
+                return None
+        elif done[position] == DEFLATE:
+            inflated = _inflated(whole, size + CHECKSUM_BYTES * done[:position].count(CHECKSUM))
+            if inflated is None:
+                return None
+            whole = inflated
+        elif done[position] == SHUFFLE:
+            count = len(whole) // item * item
+            pixels = np.frombuffer(whole, np.uint8, count).reshape(item, -1).T
+            whole = pixels.tobytes() + whole[count:]
+    return whole if len(whole) == size else None
+
+
+def _chunks(
+    path: Path, dataset: h5py.Dataset, frames: range, plane: int | None
+) -> Iterator[tuple[tuple[int, ...], bytes]]:
+    """Place and content of the chunks that hold these frames, one after the other.
+
+    Raises:
+        InputError: a chunk is damaged.
+    """
+    steps, item, filters = dataset.chunks, dataset.dtype.itemsize, filters_of(dataset)
+    size = math.prod(steps) * item
+    corners = [range(0, side, step) for side, step in zip(dataset.shape[1:3], steps[1:3], strict=True)]
+    last: tuple[int, ...] = () if plane is None else (plane // steps[-1] * steps[-1],)
+    for first in np.unique(np.asarray(frames) // steps[0] * steps[0]).tolist():
+        for row, column in itertools.product(*corners):
+            skipped, content = dataset.id.read_direct_chunk((first, row, column, *last))
+            decoded = _decoded(content, filters, skipped, size, item)
+            if decoded is None:
+                raise InputError(
+                    f"{path}: damaged, frames {frames.start} to {frames[-1]} of {dataset.name} cannot be decompressed; "
+                    "copy or export it again"
+                )
+            yield (first, row, column, *last), decoded
+
+
+def require_bounded(path: Path, dataset: h5py.Dataset, frames: range, plane: int | None) -> None:
+    """Refuse chunks of which libhdf5 would make more bytes, or other pixels, than they hold, before it decodes them.
+
+    Args:
+        path, dataset, frames, plane: as of `read_deflated`, for any dataset.
+
+    Raises:
+        InputError: a chunk is damaged.
+    """
+    filters = set(filters_of(dataset))
+    if DEFLATE in filters:
+        for _ in _chunks(path, dataset, frames, plane):
+            pass
 
 
 def read_deflated(path: Path, dataset: h5py.Dataset, frames: range, plane: int | None) -> np.ndarray:
@@ -92,29 +141,17 @@ def read_deflated(path: Path, dataset: h5py.Dataset, frames: range, plane: int |
     Raises:
         InputError: a chunk is damaged.
     """
-    steps, shape, dtype, filters = dataset.chunks, dataset.shape, dataset.dtype, filters_of(dataset)
-    size = math.prod(steps) * dtype.itemsize
+    steps, shape, dtype = dataset.chunks, dataset.shape, dataset.dtype
     out = np.empty((len(frames), *shape[1:3]), dtype)
     numbers = np.asarray(frames)
-    corners = [range(0, side, step) for side, step in zip(shape[1:3], steps[1:3], strict=True)]
-    last: tuple[int, ...] = () if plane is None else (plane // steps[-1] * steps[-1],)
-    for first in np.unique(numbers // steps[0] * steps[0]).tolist():
+    for (first, row, column, *last), content in _chunks(path, dataset, frames, plane):
         wanted = np.flatnonzero(numbers // steps[0] * steps[0] == first)
-        here = numbers[wanted] - first
-        for row, column in itertools.product(*corners):
-            skipped, content = dataset.id.read_direct_chunk((first, row, column, *last))
-            pixels = _decoded(content, filters, skipped, size, dtype.itemsize)
-            if pixels is None:
-                raise InputError(
-                    f"{path}: damaged, frames {frames.start} to {frames[-1]} of {dataset.name} cannot be decompressed; "
-                    "copy or export it again"
-                )
-            block = pixels.view(dtype).reshape(steps)
-            if plane is not None:
-                block = block[..., plane - last[0]]
-            rows, columns = min(steps[1], shape[1] - row), min(steps[2], shape[2] - column)
-            if len(here) < steps[0]:
-                block = block[here]
-            place = slice(wanted[0], wanted[-1] + 1)
-            out[place, row : row + rows, column : column + columns] = block[:, :rows, :columns]
+        block = np.frombuffer(content, dtype).reshape(steps)
+        if plane is not None:
+            block = block[..., plane - last[0]]
+        rows, columns = min(steps[1], shape[1] - row), min(steps[2], shape[2] - column)
+        if len(wanted) < steps[0]:
+            block = block[numbers[wanted] - first]
+        place = slice(wanted[0], wanted[-1] + 1)
+        out[place, row : row + rows, column : column + columns] = block[:, :rows, :columns]
     return out

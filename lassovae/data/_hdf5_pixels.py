@@ -10,16 +10,40 @@ import h5py
 
 from lassovae._errors import InputError
 from lassovae.data._choice import LARGEST_EXPANSION, require_expansion
+from lassovae.data._hdf5_deflate import (
+    CHECKSUM,
+    CHECKSUM_BYTES,
+    DEFLATE,
+    PIPELINES,
+    SHUFFLE,
+    filters_of,
+    is_plain,
+)
 
-SHUFFLE, FLETCHER, LZF = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF
+LZF = h5py.h5z.FILTER_LZF
 # Pixel bytes that can come out of a stored byte: deflate's longest match is 258 bytes in 2 bits, LZF's 264 in 3 bytes.
-EXPANSIONS = {h5py.h5z.FILTER_DEFLATE: 1032, LZF: 88, SHUFFLE: 1, FLETCHER: 1}
-CHECKSUM_BYTES = 4
-UNCHECKED = {
-    h5py.h5z.FILTER_SZIP: "SZIP",
+EXPANSIONS = {DEFLATE: 1032, LZF: 88, SHUFFLE: 1, CHECKSUM: 1}
+OWN = {
+    DEFLATE: "gzip",
+    SHUFFLE: "shuffle",
+    CHECKSUM: "fletcher32",
+    h5py.h5z.FILTER_SZIP: "szip",
     h5py.h5z.FILTER_NBIT: "n-bit",
     h5py.h5z.FILTER_SCALEOFFSET: "scale-offset",
+    LZF: "lzf",
 }
+# Szip, n-bit and scale-offset libhdf5 decodes by what they say of themselves, beyond the end of a chunk cut short.
+READ = PIPELINES | {(*a, *b, *c) for a in ((), (SHUFFLE,)) for b in ((), (LZF,)) for c in ((), (CHECKSUM,))}
+
+
+def _check_order(name: str, filters: tuple[int, ...]) -> None:
+    """Refuse filters that may be honest, but of which nobody knows before how much comes out of them."""
+    own = tuple(code for code in filters if code in OWN)
+    if own not in READ or (DEFLATE in own and own != filters):
+        shown = ", then ".join(OWN.get(code, f"filter {code}") for code in filters)
+        raise InputError(
+            f"{name}: compressed in a way that is not supported ({shown}); repack it with gzip (h5repack -f GZIP=4)"
+        )
 
 
 def _check_filters(name: str, dataset: h5py.Dataset) -> int:
@@ -32,23 +56,20 @@ def _check_filters(name: str, dataset: h5py.Dataset) -> int:
     count, expansion = properties.get_nfilters(), 1
     chunk_pixels = math.prod(dataset.chunks or ())
     for position in range(count):
-        code, _, settings, label = properties.get_filter(position)
+        code, _, _, label = properties.get_filter(position)
         if not h5py.h5z.filter_avail(code):
             shown = label.decode(errors="replace") or f"filter {code}"
             raise InputError(
                 f"{name}: compressed with {shown}, which this HDF5 cannot read; repack it with gzip "
                 "(h5repack -f GZIP=4)"
             )
-        if code in UNCHECKED:
-            raise InputError(
-                f"{name}: compressed by {UNCHECKED[code]}, which libhdf5 decodes without looking whether it can be; "
-                "repack it with gzip (h5repack -f GZIP=4)"
-            )
+    _check_order(name, filters_of(dataset))
+    for position in range(count):
+        code, _, settings, _ = properties.get_filter(position)
         expansion *= EXPANSIONS.get(code, LARGEST_EXPANSION)
         item = dataset.dtype.itemsize
         honest = {
             SHUFFLE: settings[:1] == (item,),
-            FLETCHER: position == count - 1,  # it stands at the end: of nothing it would take a checksum away
             LZF: settings[2:3] == (chunk_pixels * item,),
         }
         if not honest.get(code, True):
@@ -91,9 +112,9 @@ def _check_chunks(name: str, dataset: h5py.Dataset, size: int, expansion: int) -
 
 def _shrinking(dataset: h5py.Dataset) -> int:
     """Which filters change the size of a chunk, as the bits by which a chunk says that it was not compressed."""
-    properties = dataset.id.get_create_plist()
-    codes = [properties.get_filter(position)[0] for position in range(properties.get_nfilters())]
-    return sum(1 << position for position, code in enumerate(codes) if code not in (SHUFFLE, FLETCHER))
+    return sum(
+        1 << position for position, code in enumerate(filters_of(dataset)) if code not in (SHUFFLE, CHECKSUM)
+    )
 
 
 def _incomplete(name: str, missing: int, expected: int) -> InputError:
@@ -109,13 +130,10 @@ def _check_type(name: str, dataset: h5py.Dataset) -> None:
         raise InputError(
             f"{name}: pixels of type {dataset.dtype} are not real numbers; store integers or floats"
         )
-    stored = dataset.id.get_type()
-    if dataset.dtype.kind == "f":
-        plain = stored.equal(h5py.h5t.py_create(dataset.dtype))
-    else:
-        bits = 8 * dataset.dtype.itemsize
-        whole = stored.get_class() == h5py.h5t.INTEGER and stored.get_size() * 8 == bits
-        plain = whole and stored.get_offset() + stored.get_precision() <= bits
+    stored, bits = dataset.id.get_type(), 8 * dataset.dtype.itemsize
+    plain = is_plain(dataset)
+    if not plain and isinstance(stored, h5py.h5t.TypeIntegerID):  # libhdf5 knows where their bits are
+        plain = stored.get_size() * 8 == bits and stored.get_offset() + stored.get_precision() <= bits
     if not plain:
         raise InputError(
             f"{name}: pixels of an unusual type of number; store integers or floats of 8 to 64 bits"
