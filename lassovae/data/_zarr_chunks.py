@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lassovae._errors import InputError
 from lassovae.data._zarr_metadata import ArrayMetadata
 
@@ -26,14 +28,34 @@ def _size_said(codec: str, content: bytes) -> int | None:
         return int(struct.unpack_from("<I", content, 4)[0])
     if codec == "lz4":
         return int(struct.unpack_from("<I", content)[0])
-    if codec == "zstd" and content[:4] == ZSTD_MAGIC:
-        descriptor = content[4]
-        single, dictionary = descriptor >> 5 & 1, (0, 1, 2, 4)[descriptor & 3]
-        width = (single, 2, 4, 8)[descriptor >> 6]
-        place = 5 + (1 - single) + dictionary
-        number = int.from_bytes(content[place : place + width], "little") + (256 if width == 2 else 0)
-        return number if width else None
-    return None
+    return _zstd_says(content) if codec == "zstd" and content[:4] == ZSTD_MAGIC else None
+
+
+def _zstd_says(content: bytes) -> int | None:
+    """The size that Zstandard's only frame says; None where it says none, or more follows that may say none."""
+    descriptor = content[4]
+    single, dictionary = descriptor >> 5 & 1, (0, 1, 2, 4)[descriptor & 3]
+    width = (single, 2, 4, 8)[descriptor >> 6]
+    place = 5 + (1 - single) + dictionary
+    number = int.from_bytes(content[place : place + width], "little") + (256 if width == 2 else 0)
+    place, last = place + width, 0
+    while not last and place < len(content):
+        header = int.from_bytes(content[place : place + 3], "little")
+        last, repeated = header & 1, header >> 1 & 3 == 1
+        place += 3 + (1 if repeated else header >> 3)
+    alone = last and place + 4 * (descriptor >> 2 & 1) == len(content)
+    return number if width and alone else None
+
+
+def _holds(content: bytes, size: int) -> bool:
+    """Whether just so many bytes come out of Zstandard's frames, found without room for more."""
+    import numcodecs
+
+    try:
+        numcodecs.Zstd().decode(content, np.empty(size, np.uint8))
+    except (RuntimeError, ValueError):
+        return False
+    return True
 
 
 def checked_store(array: ArrayMetadata) -> Any:
@@ -86,13 +108,13 @@ class _Chunks:
         return buffer
 
     def _pieces(self, key: str, content: bytes, count: int) -> list[tuple[int, int]]:
-        """Place and size of the chunks in a shard."""
+        """Place and size of the chunks in a shard; those that it says it does not have are blank (fill_value)."""
         size = 16 * count + 4
         index = content[:size] if self._of.index_first else content[-size:]
         if len(index) < size:
             raise self._damaged(key)
-        pieces = [piece for piece in struct.iter_unpack("<QQ", index[:-4]) if piece[0] != NONE]
-        if len(pieces) < count or any(start + length > len(content) for start, length in pieces):
+        pieces = [piece for piece in struct.iter_unpack("<QQ", index[:-4]) if piece != (NONE, NONE)]
+        if any(start + length > len(content) for start, length in pieces):
             raise self._damaged(key)
         return pieces
 
@@ -109,6 +131,8 @@ class _Chunks:
                 said = len(whole)
         except (struct.error, zlib.error, IndexError) as error:
             raise self._damaged(key) from error
+        if codec == "zstd" and said is None:  # numcodecs would take room without an end
+            said = size if _holds(content, size) else 0
         if said is not None and said != size:
             raise self._damaged(key)
         if codec not in INFLATE or self._of.inner is not None:

@@ -96,6 +96,70 @@ def test_zstandard_says_its_size(tmp_path, movie, zarr_format):
                 open_recording(path)[:]
 
 
+def checksum(content):
+    """CRC-32C, as the index of a shard has it."""
+    rest = 0xFFFFFFFF
+    for byte in content:
+        rest ^= byte
+        for _ in range(8):
+            rest = rest >> 1 ^ (0x82F63B78 if rest & 1 else 0)
+    return rest ^ 0xFFFFFFFF
+
+
+def blocks(content, repeat=0):
+    """A frame of Zstandard that says no size, in raw blocks, or in blocks of `repeat` times each byte."""
+    step = 1 if repeat else 100
+    units = [content[at : at + step] for at in range(0, len(content), step)]
+    frame = b"\x28\xb5\x2f\xfd\x00\x58"
+    for number, unit in enumerate(units):
+        header = (number == len(units) - 1) | bool(repeat) << 1 | (repeat or len(unit)) << 3
+        frame += struct.pack("<I", header)[:3] + unit
+    return frame
+
+
+@pytest.mark.parametrize("inner", [None, (2, 8, 10)])
+def test_zstandard_that_says_no_size_gets_room_for_its_pixels_only(tmp_path, movie, inner, monkeypatch):
+    """Writers in other languages leave the size out; numcodecs would then take room as long as bytes come."""
+    path = tmp_path / "m.zarr"
+    options = {"chunks": SHAPE} if inner is None else {"chunks": inner, "shards": SHAPE}
+    zarr.create_array(path, data=movie, compressors=ZstdCodec(), **options)
+    chunk = path / "c" / "0" / "0" / "0"
+    step = NUM_BYTES if inner is None else NUM_BYTES // 3
+    parts = [movie.tobytes()[at : at + step] for at in range(0, NUM_BYTES, step)]
+    said, decode, sizes = bytes(numcodecs.Zstd().encode(parts[0])), numcodecs.Zstd.decode, []
+
+    def decode_and_tell(self, *arguments):
+        decoded = decode(self, *arguments)
+        sizes.append(len(decoded))
+        return decoded
+
+    monkeypatch.setattr(numcodecs.Zstd, "decode", decode_and_tell)
+    bomb = blocks(bytes(200), repeat=1 << 17)
+    skipped = b"\x50\x2a\x4d\x18" + struct.pack("<I", 4) + b"abcd"
+    for first, honest in (
+        (blocks(parts[0]), True),
+        (skipped + said, True),
+        (blocks(parts[0][:-2]), False),
+        (bomb, False),
+        (skipped + bomb, False),
+        (said + bomb, False),
+        (blocks(parts[0])[:-1], False),
+    ):
+        pieces = [first, *map(blocks, parts[1:])]
+        content = b"".join(pieces)
+        if inner is not None:
+            starts = np.cumsum([0, *map(len, pieces[:-1])])
+            index = b"".join(struct.pack("<QQ", *p) for p in zip(starts, map(len, pieces), strict=True))
+            content += index + struct.pack("<I", checksum(index))
+        chunk.write_bytes(content)
+        if honest:
+            np.testing.assert_array_equal(open_recording(path)[:], movie)
+        else:
+            with pytest.raises(InputError, match=r"m\.zarr.* cannot be decoded"):
+                open_recording(path)[:]
+    assert max(sizes) == step, "none took room for more, though it was refused afterwards"
+
+
 @pytest.mark.parametrize("location", ["start", "end"])
 @pytest.mark.parametrize("codec", [GzipCodec(), ZstdCodec(), BloscCodec()], ids=["gzip", "zstd", "blosc"])
 def test_a_shard_with_a_damaged_index_or_chunk(tmp_path, movie, location, codec):
@@ -117,6 +181,27 @@ def test_a_shard_with_a_damaged_index_or_chunk(tmp_path, movie, location, codec)
         with pytest.raises(InputError, match=r"m\.zarr.* cannot be decoded"):
             recording[3:6]
         assert any(isinstance(read_or_error(recording, frame, movie), InputError) for frame in (3, 4, 5))
+
+
+@pytest.mark.parametrize("fill_value", [0, 7])
+@pytest.mark.parametrize("codec", [GzipCodec(), ZstdCodec()], ids=["gzip", "zstd"])
+def test_chunks_that_a_shard_says_are_blank(tmp_path, movie, fill_value, codec):
+    """As zarr leaves them out; read whole or in parts."""
+    path = tmp_path / "m.zarr"
+    movie[2:5] = fill_value
+    zarr.create_array(
+        path, data=movie, chunks=(1, 8, 10), shards=(3, 8, 10), compressors=codec, fill_value=fill_value
+    )
+    for frames in (slice(None), slice(0, 3), slice(1, 3), slice(2, 3), slice(3, 5), slice(5, 1, -1)):
+        np.testing.assert_array_equal(open_recording(path)[frames], movie[frames])
+    chunk = path / "c" / "0" / "0" / "0"
+    content = chunk.read_bytes()
+    assert content[-20:-4] == b"\xff" * 16
+    for half in (content[:-20] + bytes(8) + content[-12:], content[:-12] + bytes(8) + content[-4:]):
+        index = half[-52:-4]
+        chunk.write_bytes(half[:-4] + struct.pack("<I", checksum(index)))
+        with pytest.raises(InputError, match="cannot be decoded"):
+            open_recording(path)[:3]
 
 
 def test_metadata_that_are_deep_huge_or_odd(tmp_path, movie):
