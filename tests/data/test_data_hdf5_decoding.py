@@ -1,4 +1,4 @@
-"""HDF5 of numbers that were scaled, have few bits or a checksum before gzip: read as libhdf5 does, within bounds."""
+"""HDF5 of numbers that have few bits or a checksum before gzip: read as libhdf5 does, within bounds."""
 
 from __future__ import annotations
 
