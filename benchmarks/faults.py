@@ -290,9 +290,9 @@ def clock_set_back(bench: Bench, note: Callable[[str], None]) -> list[str]:
 
 def recording_changed(bench: Bench, note: Callable[[str], None]) -> list[str]:
     """A recording is changed, cut short or deleted under a training, its frames held in memory or not."""
-    from lassovae._config import Config
+    from lassovae import Config, Preprocess
     from lassovae._memory import plan_memory
-    from lassovae.data import Preprocess, read_study
+    from lassovae.data import read_study
 
     config = Config(
         encoder="soft_roi", order=1, window=8, epochs=24, lam=0.01, preprocess=Preprocess(bad_pixels="fill")
