@@ -118,10 +118,10 @@ def test_one_writer_a_folder_and_two_signals_end_it_at_once(workshop, folders, u
 
 
 def test_a_full_disk_is_one_error_and_loses_nothing(workshop, folders, scripts, undisturbed):
-    faults = scripts("faults")
+    disks = scripts("_fault_disks")
     place = workshop.place("full")
     try:
-        with faults.full_but(place, 160_000) as filler:
+        with disks.full_but(place, 160_000) as filler:
             ended = workshop.fit(place).finish()
             assert ended.one_error() == ""
             assert str(place) in ended.errors[0]
@@ -130,7 +130,7 @@ def test_a_full_disk_is_one_error_and_loses_nothing(workshop, folders, scripts, 
             filler.unlink()
             assert went_on(workshop, place, "--resume") == 0
             assert_same_run(folders, place / "run", undisturbed)
-    except faults.Skipped as reason:
+    except disks.Skipped as reason:
         pytest.skip(f"no small disk can be had here: {reason}")
 
 
