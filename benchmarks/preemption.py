@@ -69,6 +69,7 @@ class Stop:
         waited_s: from the last signal to its end.
         rows: steps on record.
         saved: step of the newest checkpoint.
+        hit: whether the command was still there.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Stop:
     waited_s: float
     rows: int
     saved: int
+    hit: bool
 
     def wrong(self) -> list[str]:
         """What is not as it should be."""
@@ -112,6 +114,7 @@ def stopped(
         command = workshop.fit(place)
         wanted = int(rng.integers(1, seconds["steps"]))
         wait(command, lambda: rows_of(place / "run") >= wanted)
+    hit = command.alive
     command.send(number)
     began = time.perf_counter()
     if twice:
@@ -121,7 +124,7 @@ def stopped(
     ended = command.finish(120)
     waited = time.perf_counter() - began
     folder = place / "run"
-    return Stop(kind, number, twice, ended, waited, rows_of(folder), newest_checkpoint(folder))
+    return Stop(kind, number, twice, ended, waited, rows_of(folder), newest_checkpoint(folder), hit)
 
 
 def wait(command: Command, until: Callable[[], bool]) -> None:
@@ -140,7 +143,7 @@ def stop_often(workshop: Workshop, stops: int, rng: np.random.Generator, name: s
     seconds = {"fit": fitted.seconds, "steps": rows_of(again / "run")}
     seconds["analyse"] = workshop.analyse(again).finish().seconds
     analysed = everything(again / "run")
-    bad, slowest = 0, dict.fromkeys(((k, t) for k in KINDS for t in (False, True)), 0.0)
+    bad, hits, slowest = 0, 0, dict.fromkeys(((k, t) for k in KINDS for t in (False, True)), 0.0)
     for i in range(stops):
         kind, place = KINDS[i % len(KINDS)], workshop.place(f"{i:04}")
         if kind == "analysis":
@@ -153,16 +156,18 @@ def stop_often(workshop: Workshop, stops: int, rng: np.random.Generator, name: s
             wrong.append(f"afterwards: {ended.status}, {ended.err[-400:]!r}")
         else:
             wrong += differences(everything(place / "run"), analysed if kind == "analysis" else trained)
+        hits += stop.hit
         slowest[kind, stop.twice] = max(slowest[kind, stop.twice], stop.waited_s)
         print(
             f"{name} {i:3}: {kind}, {signal.Signals(stop.number).name}{' twice' if stop.twice else ''}: status "
-            f"{stop.ended.status} after {stop.waited_s:.2f} s, {stop.rows} steps, {stop.saved} saved: "
+            f"{stop.ended.status}{'' if stop.hit else ' before'} after {stop.waited_s:.2f} s, {stop.rows} steps, {stop.saved} saved: "
             f"{'; '.join(wrong[:4]) or 'as it should be'}",
             flush=True,
         )
         bad += bool(wrong)
         if not wrong:
             shutil.rmtree(place)
+    print(f"{name}: {hits} of {stops} came in time, {bad} went wrong", flush=True)
     for (kind, twice), longest in slowest.items():
         print(f"{name}: {kind}{', second signal' if twice else ''}: at most {longest:.2f} s", flush=True)
     return bad
