@@ -160,8 +160,8 @@ def stop_often(workshop: Workshop, stops: int, rng: np.random.Generator, name: s
         slowest[kind, stop.twice] = max(slowest[kind, stop.twice], stop.waited_s)
         print(
             f"{name} {i:3}: {kind}, {signal.Signals(stop.number).name}{' twice' if stop.twice else ''}: status "
-            f"{stop.ended.status}{'' if stop.hit else ' before'} after {stop.waited_s:.2f} s, {stop.rows} steps, {stop.saved} saved: "
-            f"{'; '.join(wrong[:4]) or 'as it should be'}",
+            f"{stop.ended.status}{'' if stop.hit else ' before'} after {stop.waited_s:.2f} s, "
+            f"{stop.rows} steps, {stop.saved} saved: {'; '.join(wrong[:4]) or 'as it should be'}",
             flush=True,
         )
         bad += bool(wrong)
