@@ -121,7 +121,7 @@ def test_a_full_disk_is_one_error_and_loses_nothing(workshop, folders, scripts, 
     disks = scripts("_fault_disks")
     place = workshop.place("full")
     try:
-        with disks.full_but(place, 160_000) as filler:
+        with disks.full_but(place, 450_000) as filler:
             ended = workshop.fit(place).finish()
             assert ended.one_error() == ""
             assert str(place) in ended.errors[0]
