@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,6 +17,7 @@ from lassovae._cli._output import logged_to, print_json, print_lines, shown
 from lassovae._cli._settings import Chosen, MaxMemory
 from lassovae._cli._study import FILE as STUDY_FILE
 from lassovae._cli._study import conditions_changed, open_study, remember_study, remembered
+from lassovae._errors import InputError
 from lassovae._files import remove
 from lassovae._lock import owned
 
@@ -128,11 +129,11 @@ class Fit(Chosen):
                     max_memory_gb=self.max_memory_gb,
                 )
             except KeyboardInterrupt:
-                self._remember(study, speaks)
+                self._remember_in_passing(study, speaks)
                 raise
             except Exception:
                 # A folder that refuses other recordings keeps the study that it was trained on.
-                self._remember(study, speaks and not was_there)
+                self._remember_in_passing(study, speaks and not was_there)
                 raise
             self._remember(study, speaks)
         if speaks:
@@ -142,6 +143,11 @@ class Fit(Chosen):
         """Keep in the run folder, if the training has made it, where its study lies."""
         if wanted and (self.out / "config.json").is_file():
             remember_study(self.out, self.study, study, self.model)
+
+    def _remember_in_passing(self, study: Study, wanted: bool) -> None:
+        """The same while an error is on its way, which is the one to be told."""
+        with suppress(InputError):
+            self._remember(study, wanted)
 
     def _report(self, history: tuple[dict[str, Any], ...], seconds: float, devices: str) -> None:
         loss = history[-1]["loss"] if history else None  # block means have nothing to train
