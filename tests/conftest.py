@@ -10,6 +10,7 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +26,10 @@ import jax
 
 # They have single tests that take a minute or more: begun last, they would be waited for (`make test` keeps the order).
 LONGEST = ("test_example.py", "test_training_devices.py")
+
+# Jobs in the background of a shell ignore Ctrl-C, and what they start does, too; tests are of what it does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DOUBLE_PRECISION = jax.config.jax_enable_x64  # of the process, before any test asks for its own
 ROOT = Path(__file__).resolve().parents[1]

@@ -21,6 +21,8 @@ from orbax.checkpoint import v1 as ocp
 
 from lassovae._errors import InputError
 
+# What Orbax makes of a damaged checkpoint; where there are checksums none comes so far.
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 CANNOT_TELL = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that reserves no room
 ROOM = 1 << 18  # bytes of a checkpoint's other files, at most
 
@@ -108,8 +110,8 @@ def read_tree(folder: Path, like: Any, *, beside: str | None = None) -> Any:
     place = folder.resolve()
     try:
         stored = ocp.metadata(place).metadata
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder} is no checkpoint, or a damaged one ({_first_line(error)})") from error
+    except DAMAGE as error:
+        raise _damaged(folder, error) from error
     found, wanted = _by_name(stored, _kind), _by_name(like, _kind)
     odd = [name for name in sorted({**found, **wanted}) if found.get(name) != wanted.get(name)]
     odd = [
@@ -122,13 +124,22 @@ def read_tree(folder: Path, like: Any, *, beside: str | None = None) -> Any:
             f"{wanted.get(name, 'nothing')}; was it written with another configuration?"
         )
     # Read as it lies there, whatever the containers were, as plain arrays of this process.
-    leaves = _by_name(ocp.load(place, jax.tree.map(_abstract, stored)), np.asarray)
+    try:
+        leaves = _by_name(ocp.load(place, jax.tree.map(_abstract, stored)), np.asarray)
+    except DAMAGE as error:
+        raise _damaged(folder, error) from error
 
     def taken(path: tuple[Any, ...], x: Any) -> Any:
         leaf = leaves[_name(path)]
         return leaf if isinstance(x, np.ndarray) else jnp.asarray(leaf)
 
     return jax.tree.map_with_path(taken, like)
+
+
+def _damaged(folder: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{folder} is no checkpoint, or a damaged one ({_first_line(error)}): restore it or train again"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -113,7 +113,9 @@ def test_two_processes_train_the_same_weights_and_one_goes_on_from_their_checkpo
     # two began, one ends
     steps = sorted(int(p.name) for p in (run / "checkpoints").iterdir() if p.name.isdigit())
     assert steps[-2:] == [STEPS - 1, STEPS]
-    shutil.rmtree(run / "checkpoints" / str(STEPS))
+    for name in (str(STEPS), "final"):
+        shutil.rmtree(run / "checkpoints" / name)
+        (run / "checkpoints" / f"{name}.json").unlink()
     with pytest.raises(InputError, match=f"unfinished training .step {STEPS - 1} of {STEPS}"):
         load(run)
     ended_here = fit(make_study(), EIGHT, run_dir=run, resume=True, show_progress=False)
