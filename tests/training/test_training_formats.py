@@ -44,18 +44,12 @@ def test_an_older_format_kept_no_best_epoch(version):
         load(FOLDERS / f"format_{version}", checkpoint="best")
 
 
-@pytest.mark.parametrize("name", ["_METADATA", "d"])
-def test_damage_to_a_format_without_checksums_is_one_error_or_none(name, tmp_path):
+def test_damage_to_a_format_without_checksums_is_one_error(tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(FOLDERS / "format_2", folder)
-    place = folder / "checkpoints" / "8" / "state" / name
-    files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file())
-    for file in files:
-        content = file.read_bytes()
-        for broken in (content[: len(content) // 2], b"", content[::-1]):
-            file.write_bytes(broken)
-            with pytest.raises(
-                InputError, match=r"is no checkpoint, or a damaged one|does not hold this model"
-            ):
-                load(folder)
-        file.write_bytes(content)
+    file = folder / "checkpoints" / "8" / "state" / "_METADATA"
+    content = file.read_bytes()
+    for broken in (content[: len(content) // 2], b"", content[::-1], b"[]"):
+        file.write_bytes(broken)
+        with pytest.raises(InputError, match=r"is no checkpoint, or a damaged one|does not hold this model"):
+            load(folder)
