@@ -101,10 +101,10 @@ class _Chunks:
         if byte_range is None:
             for start, size in self._pieces(key, content, math.prod(array.chunks) // pixels):
                 self._one(key, content[start : start + size], pixels)
-        elif not hasattr(byte_range, "suffix") and (byte_range.start > 0 or not self._of.index_first):
-            self._one(
-                key, content, pixels
-            )  # the places of chunks are asked for by the first bytes, or the last
+        elif not hasattr(byte_range, "suffix") and (byte_range.start > 0 or not array.index_first):
+            # the places of chunks are asked for by the first bytes, or the last; zarr may ask for several at once
+            for start, size in self._within(key, byte_range.start, len(content)):
+                self._one(key, content[start : start + size], pixels)
         return buffer
 
     def _pieces(self, key: str, content: bytes, count: int) -> list[tuple[int, int]]:
@@ -115,6 +115,25 @@ class _Chunks:
             raise self._damaged(key)
         pieces = [piece for piece in struct.iter_unpack("<QQ", index[:-4]) if piece != (NONE, NONE)]
         if any(start + length > len(content) for start, length in pieces):
+            raise self._damaged(key)
+        return pieces
+
+    def _within(self, key: str, first: int, length: int) -> list[tuple[int, int]]:
+        """Place and size of the chunks in a part of a shard, from the part's first byte on."""
+        count = math.prod(self._of.chunks) // math.prod(self._of.inner or (1,))
+        size = 16 * count + 4
+        with (self._of.folder / key).open("rb") as file:
+            if not self._of.index_first:
+                file.seek(max(0, file.seek(0, 2) - size))
+            index = file.read(size)
+        if len(index) < size:
+            raise self._damaged(key)
+        pieces = [
+            (start - first, stored)
+            for start, stored in struct.iter_unpack("<QQ", index[:-4])
+            if first <= start and start + stored <= first + length
+        ]
+        if not pieces:
             raise self._damaged(key)
         return pieces
 
