@@ -111,9 +111,7 @@ def owned(folder: Path, doing: str) -> Iterator[Lock]:
         _HELD.pop(me, None)
         if ours.is_kept():  # else a folder of this name is somebody else's
             for name in (OWNER, LOCK):
-                with suppress(
-                    OSError
-                ):  # Windows removes no file that is open; the next owner takes it as it is
+                with suppress(OSError):  # Windows removes no open file; the next owner takes it as it is
                     (folder / name).unlink(missing_ok=True)
         with suppress(OSError):
             lock.release()

@@ -69,14 +69,14 @@ def by_all(work: Callable[[], Item]) -> Item:
     error: Exception | None = None
     try:
         result = work()
-    except Exception as raised:
+    except Exception as raised:  # the others are told first: they would wait for this one in vain
         error = raised
     failed = np.ravel(multihost_utils.process_allgather(np.array(error is not None)))
     if error is not None:
         raise error
     if failed.any():
         culprit = int(np.flatnonzero(failed)[0])
-        raise InputError(f"process {culprit} failed: its own message says why")
+        raise InputError(f"process {culprit} could not do its part: its own message says why")
     return result
 
 
@@ -152,18 +152,7 @@ def shared_by_processes(compute: Callable[[list[Item]], Any], items: Sequence[It
     share = -(-len(items) // processes)
     # the last item again where there is no other, so that all parts have one shape
     places = [min(jax.process_index() * share + i, len(items) - 1) for i in range(share)]
-    error: Exception | None = None
-    part: Any = None
-    try:
-        part = jax.device_get(compute([items[place] for place in places]))
-    except Exception as raised:  # the others are told first: they would wait for this part in vain
-        error = raised
-    failed = np.ravel(multihost_utils.process_allgather(np.array(error is not None)))
-    if error is not None:
-        raise error
-    if failed.any():
-        culprit = int(np.flatnonzero(failed)[0])
-        raise InputError(f"process {culprit} could not do its part of the runs: its own message says why")
+    part = by_all(lambda: jax.device_get(compute([items[place] for place in places])))
     return jax.tree.map(lambda x: _gathered(x)[: len(items)], part)
 
 

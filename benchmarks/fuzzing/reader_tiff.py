@@ -199,14 +199,21 @@ def _pages(content: bytes, layout: _Layout) -> list[tuple[int, int, int]]:
     return pages
 
 
-def change_tag(rng: random.Random, name: str, content: bytes) -> bytes:
-    """Another number, type, count or value of one tag."""
+def _some_tag(rng: random.Random, content: bytes) -> tuple[_Layout | None, int]:
+    """How a file is laid out and the place of one of its tags; None where it has no page."""
     layout = _layout(content)
     pages = _pages(content, layout) if layout else []
     if not layout or not pages:
-        return content
+        return None, 0
     first, count, _ = rng.choice(pages)
-    place = first + layout.tag * rng.randrange(max(1, count))
+    return layout, first + layout.tag * rng.randrange(max(1, count))
+
+
+def change_tag(rng: random.Random, name: str, content: bytes) -> bytes:
+    """Another number, type, count or value of one tag."""
+    layout, place = _some_tag(rng, content)
+    if layout is None:
+        return content
     out = bytearray(content)
     width = struct.calcsize(layout.offset)
     number = some_number(rng, len(content), place) % (1 << (8 * width))
@@ -228,12 +235,9 @@ def change_tag(rng: random.Random, name: str, content: bytes) -> bytes:
 
 def change_value(rng: random.Random, name: str, content: bytes) -> bytes:
     """Another number among those that a tag points at, such as the place of a strip."""
-    layout = _layout(content)
-    pages = _pages(content, layout) if layout else []
-    if not layout or not pages:
+    layout, place = _some_tag(rng, content)
+    if layout is None:
         return content
-    first, count, _ = rng.choice(pages)
-    place = first + layout.tag * rng.randrange(max(1, count))
     if place + layout.tag > len(content):
         return content
     kind = struct.unpack_from(layout.order + "H", content, place + 2)[0]

@@ -24,9 +24,8 @@ def ends_in_time() -> Iterator[None]:
     hears of it, too: a first signal has three seconds to be heeded, or as long as a training takes to save; the second
     one none. Nothing is left half written by that: files take their names when they are whole.
     """
-    if (
-        threading.current_thread() is not threading.main_thread() or os.name == "nt"
-    ):  # there pipes wake nobody
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or os.name == "nt":  # there signals come to no other thread, and pipes wake nobody
         yield
         return
     reader, writer = os.pipe()

@@ -39,8 +39,8 @@ class Fit(Chosen):
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for the model; it must not hold another run."""
     resume: FlagCreatePairsOff[bool] = False
-    """Go on in a folder where an earlier call was stopped, with its settings if none are given; begin where there is
-    nothing yet."""
+    """Go on in a folder where an earlier call was stopped, with its settings unless a preset, a model or a file is
+    given; begin where there is nothing yet."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute; gpu fails where there is none, auto takes what JAX finds and says so."""
     devices: Annotated[

@@ -13,6 +13,7 @@ from training_studies import (
     contents,
     make_study,
     movies_of,
+    stopped,
     stopping_at,
     window_of_step,
 )
@@ -21,18 +22,6 @@ from lassovae._errors import InputError, TrainingError
 from lassovae._sealed import write_sealed
 from lassovae.training import _epochs, fit, load
 from lassovae.training._step import make_step
-
-
-class PowerCut(Exception):
-    """What stops a training in these tests."""
-
-
-def stopped(study, folder, step_number, monkeypatch, config=CONFIG):
-    """Leave in `folder` a training that stopped instead of doing a step (from 1)."""
-    with monkeypatch.context() as patch:
-        patch.setattr(_epochs, "make_step", stopping_at(step_number, PowerCut()))
-        with pytest.raises(PowerCut):
-            fit(study, config, run_dir=folder, show_progress=False)
 
 
 def no_step(config, num_steps):

@@ -8,24 +8,13 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
-from training_studies import CONFIG, LABELS, assert_same_model, contents, movie, numbers, stopping_at
+from training_studies import CONFIG, LABELS, assert_same_model, contents, movie, numbers, stopped
 
 from lassovae import InputError, TrainingError
 from lassovae._sealed import read_sealed, write_sealed
 from lassovae.data import Run, Study, open_recording, prepare
-from lassovae.training import _epochs, _keeper, fit, load
+from lassovae.training import _keeper, fit, load
 from lassovae.training._saved import names_by_step, read_saved
-
-
-class PowerCut(Exception):
-    """What stops a training in these tests."""
-
-
-def cut(study, folder, step_number, monkeypatch, config=CONFIG):
-    with monkeypatch.context() as patch:
-        patch.setattr(_epochs, "make_step", stopping_at(step_number, PowerCut()))
-        with pytest.raises(PowerCut):
-            fit(study, config, run_dir=folder, show_progress=False)
 
 
 def flip(path, place=None):
@@ -64,7 +53,7 @@ def test_a_resume_goes_on_from_the_one_before_where_the_newest_is_damaged(
     study, finished, tmp_path, monkeypatch, caplog
 ):
     folder = tmp_path / "run"
-    cut(study, folder, 20, monkeypatch)
+    stopped(study, folder, 20, monkeypatch)
     assert names_by_step(folder / "checkpoints") == ["16", "8"]
     damaged = largest(folder / "checkpoints" / "16")
     flip(damaged)
@@ -78,7 +67,7 @@ def test_a_resume_goes_on_from_the_one_before_where_the_newest_is_damaged(
 
 def test_where_none_is_good_nothing_is_begun_anew(study, tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    cut(study, folder, 12, monkeypatch)
+    stopped(study, folder, 12, monkeypatch)
     flip(folder / "checkpoints" / "8.json")
     before = contents(folder)
     with pytest.raises(InputError, match=r"8\.json is"):
@@ -106,7 +95,7 @@ def test_a_resume_mends_what_is_damaged_of_a_finished_training(study, finished, 
 
 def test_what_a_kill_left_half_written_is_no_checkpoint(study, finished, tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    cut(study, folder, 20, monkeypatch)
+    stopped(study, folder, 20, monkeypatch)
     checkpoints = folder / "checkpoints"
     (checkpoints / "16.json").unlink()  # written last
     shutil.copytree(checkpoints / "8", checkpoints / "19.orbax-checkpoint-tmp-1")
@@ -151,7 +140,7 @@ def test_damaged_numbers_of_steps_are_told(finished, tmp_path):
 
 def test_another_version_or_device_is_told_and_written_down(study, finished, tmp_path, monkeypatch, caplog):
     folder = tmp_path / "run"
-    cut(study, folder, 12, monkeypatch)
+    stopped(study, folder, 12, monkeypatch)
     began = read_sealed(folder / "provenance.json")
     older = began | {"versions": began["versions"] | {"jax": "0.0.1"}}
     write_sealed(folder / "provenance.json", older)
@@ -165,7 +154,7 @@ def test_another_version_or_device_is_told_and_written_down(study, finished, tmp
 
 def test_a_damaged_provenance_is_not_taken_for_changed_pixels(study, tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    cut(study, folder, 12, monkeypatch)
+    stopped(study, folder, 12, monkeypatch)
     path = folder / "provenance.json"
     digest = json.loads(path.read_text())["inputs"][0]["sha256"]
     path.write_text(path.read_text().replace(digest, digest[::-1]))

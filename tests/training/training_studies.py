@@ -5,9 +5,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 from lassovae._config import Config
 from lassovae.data import ArrayRecording, Run, Study, epoch_order, windows
+from lassovae.training import _epochs, fit
 from lassovae.training._step import make_step
 
 SHAPE = (16, 24)
@@ -60,6 +62,18 @@ def stopping_at(step_number, error):
         return step
 
     return make
+
+
+class PowerCut(Exception):
+    """What stops a training in tests."""
+
+
+def stopped(study, folder, step_number, monkeypatch, config=CONFIG):
+    """Leave in `folder` a training that stopped instead of doing a step (from 1)."""
+    with monkeypatch.context() as patch:
+        patch.setattr(_epochs, "make_step", stopping_at(step_number, PowerCut()))
+        with pytest.raises(PowerCut):
+            fit(study, config, run_dir=folder, show_progress=False)
 
 
 def signalling_at(step_number, number):
