@@ -1,8 +1,8 @@
-"""Chunks of HDF5 that are compressed by deflate (gzip), decoded here: each gives its pixels and not a byte more.
+"""Compressed chunks of HDF5, each of which gives its pixels and not a byte more; those of deflate (gzip) decoded here.
 
 libhdf5 inflates a chunk for as long as bytes come out of it, a thousand from each, and takes what lies in memory behind
-those that are missing for pixels. Several threads decode at the same time, too. What is left to libhdf5,
-because numbers have fewer bits than their bytes, is gone through here first.
+those that are missing for pixels, in chunks of LZF as well. Several threads decode at the same time, too. What is left
+to libhdf5, because it is LZF or numbers have fewer bits than their bytes, is gone through here first.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from lassovae._errors import InputError
 
 SHUFFLE, DEFLATE, CHECKSUM = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32
+LZF = h5py.h5z.FILTER_LZF
 CHECKSUM_BYTES = 4
 # Filters in the order of writing, of which everything is known that comes out of them.
 PIPELINES = {(*before, *tail) for before in ((), (SHUFFLE,)) for tail in (
@@ -87,6 +88,19 @@ def _decoded(content: bytes, filters: tuple[int, ...], skipped: int, size: int, 
     return whole if len(whole) == size else None
 
 
+def _stored(
+    dataset: h5py.Dataset, frames: range, plane: int | None
+) -> Iterator[tuple[tuple[int, ...], int, bytes]]:
+    """Place of the chunks that hold these frames, the filters each did not go through, and what is stored of it."""
+    steps = dataset.chunks
+    corners = [range(0, side, step) for side, step in zip(dataset.shape[1:3], steps[1:3], strict=True)]
+    last: tuple[int, ...] = () if plane is None else (plane // steps[-1] * steps[-1],)
+    for first in np.unique(np.asarray(frames) // steps[0] * steps[0]).tolist():
+        for row, column in itertools.product(*corners):
+            place = (first, row, column, *last)
+            yield place, *dataset.id.read_direct_chunk(place)
+
+
 def _chunks(
     path: Path, dataset: h5py.Dataset, frames: range, plane: int | None
 ) -> Iterator[tuple[tuple[int, ...], bytes]]:
@@ -95,20 +109,62 @@ def _chunks(
     Raises:
         InputError: a chunk is damaged.
     """
-    steps, item, filters = dataset.chunks, dataset.dtype.itemsize, filters_of(dataset)
-    size = math.prod(steps) * item
-    corners = [range(0, side, step) for side, step in zip(dataset.shape[1:3], steps[1:3], strict=True)]
-    last: tuple[int, ...] = () if plane is None else (plane // steps[-1] * steps[-1],)
-    for first in np.unique(np.asarray(frames) // steps[0] * steps[0]).tolist():
-        for row, column in itertools.product(*corners):
-            skipped, content = dataset.id.read_direct_chunk((first, row, column, *last))
-            decoded = _decoded(content, filters, skipped, size, item)
-            if decoded is None:
-                raise InputError(
-                    f"{path}: damaged, frames {frames.start} to {frames[-1]} of {dataset.name} cannot be decompressed; "
-                    "copy or export it again"
-                )
-            yield (first, row, column, *last), decoded
+    item, filters = dataset.dtype.itemsize, filters_of(dataset)
+    size = math.prod(dataset.chunks) * item
+    for place, skipped, content in _stored(dataset, frames, plane):
+        decoded = _decoded(content, filters, skipped, size, item)
+        if decoded is None:
+            raise _damaged(path, dataset, frames)
+        yield place, decoded
+
+
+def _damaged(path: Path, dataset: h5py.Dataset, frames: range) -> InputError:
+    return InputError(
+        f"{path}: damaged, frames {frames.start} to {frames[-1]} of {dataset.name} cannot be decompressed; "
+        "copy or export it again"
+    )
+
+
+def lzf_size(content: bytes) -> int:
+    """Bytes that come out of a chunk of LZF.
+
+    Its tokens are up to 32 bytes as they are, or a place and a length to copy from what came out before.
+
+    Raises:
+        IndexError: it is cut short.
+    """
+    place, size, end = 0, 0, len(content)
+    while place < end:
+        token = content[place]
+        if token < 32:
+            size += token + 1
+            place += token + 2
+        else:
+            length = token >> 5
+            if length == 7:
+                place += 1
+                length += content[place]
+            size += length + 2
+            place += 2
+    if place > end:
+        raise IndexError("its last token goes on")
+    return size
+
+
+def _require_lzf(path: Path, dataset: h5py.Dataset, frames: range, plane: int | None) -> None:
+    """Refuse chunks of LZF of which other bytes come out than they should hold."""
+    filters, size = filters_of(dataset), math.prod(dataset.chunks) * dataset.dtype.itemsize
+    for _, skipped, content in _stored(dataset, frames, plane):
+        done = {code for position, code in enumerate(filters) if not skipped >> position & 1}
+        try:
+            whole = (
+                LZF not in done
+                or lzf_size(content[:-CHECKSUM_BYTES] if CHECKSUM in done else content) == size
+            )
+        except IndexError:
+            whole = False
+        if not whole:
+            raise _damaged(path, dataset, frames)
 
 
 def require_bounded(path: Path, dataset: h5py.Dataset, frames: range, plane: int | None) -> None:
@@ -124,6 +180,8 @@ def require_bounded(path: Path, dataset: h5py.Dataset, frames: range, plane: int
     if DEFLATE in filters:
         for _ in _chunks(path, dataset, frames, plane):
             pass
+    if LZF in filters and filters <= {SHUFFLE, LZF, CHECKSUM}:  # nobody here knows what others make of it
+        _require_lzf(path, dataset, frames, plane)
 
 
 def read_deflated(path: Path, dataset: h5py.Dataset, frames: range, plane: int | None) -> np.ndarray:

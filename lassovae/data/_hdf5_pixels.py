@@ -14,13 +14,13 @@ from lassovae.data._hdf5_deflate import (
     CHECKSUM,
     CHECKSUM_BYTES,
     DEFLATE,
+    LZF,
     PIPELINES,
     SHUFFLE,
     filters_of,
     is_plain,
 )
 
-LZF = h5py.h5z.FILTER_LZF
 # Pixel bytes that can come out of a stored byte: deflate's longest match is 258 bytes in 2 bits, LZF's 264 in 3 bytes.
 EXPANSIONS = {DEFLATE: 1032, LZF: 88, SHUFFLE: 1, CHECKSUM: 1}
 OWN = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import struct
 import subprocess
 import sys
 import zlib
@@ -14,6 +15,7 @@ import pytest
 
 from lassovae import InputError
 from lassovae.data import _hdf5_file, open_recording
+from lassovae.data._hdf5_deflate import _fletcher32
 
 SHAPE = (4, 6, 5)
 
@@ -139,6 +141,47 @@ def test_pixels_that_are_missing_in_a_chunk_are_not_made_up(tmp_path, missing, f
     recording = open_recording(path)
     with pytest.raises(InputError, match=r"m\.h5: damaged, frames 0 to 3 of /movie cannot be decompressed"):
         recording[:]
+
+
+def lzf(content):
+    """Tokens of bytes as they are."""
+    return b"".join(
+        bytes([len(part) - 1]) + part for part in (content[i : i + 32] for i in range(0, len(content), 32))
+    )
+
+
+def fletcher(content):
+    first, second = _fletcher32(content)
+    return second << 16 | first
+
+
+@pytest.mark.parametrize("fletcher32", [False, True])
+@pytest.mark.parametrize(
+    "stored",
+    [lzf(bytes(120)), lzf(bytes(238)), lzf(bytes(241)), lzf(bytes(240))[:-1], lzf(bytes(238)) + b"\xe0"],
+)
+def test_pixels_that_are_missing_in_a_chunk_of_lzf_are_not_made_up(tmp_path, stored, fletcher32):
+    options = {"compression": "lzf", "fletcher32": fletcher32}
+    tail = struct.pack("<I", fletcher(stored)) if fletcher32 else b""
+    recording = open_recording(one_chunk(tmp_path / "m.h5", stored + tail, **options))
+    with pytest.raises(InputError, match=r"m\.h5: damaged, frames 0 to 3 of /movie cannot be decompressed"):
+        recording[:]
+    whole = lzf(bytes(range(240)))
+    tail = struct.pack("<I", fletcher(whole)) if fletcher32 else b""
+    pixels = open_recording(one_chunk(tmp_path / "w.h5", whole + tail, **options))[:]
+    assert pixels.tobytes() == bytes(range(240))
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("fletcher32", [False, True])
+@pytest.mark.parametrize("values", [2, 120, 2**16])
+def test_lzf_of_every_kind_of_token_is_read(tmp_path, rng, shuffle, fletcher32, values):
+    stored = rng.integers(0, values, (9, 40, 50)).astype("<u2")
+    stored[2] = 7
+    options = {"chunks": (4, 16, 50), "compression": "lzf", "shuffle": shuffle, "fletcher32": fletcher32}
+    recording = open_recording(write.hdf5(tmp_path / "m.h5", movie=(stored, options)))
+    np.testing.assert_array_equal(recording[:], stored)
+    np.testing.assert_array_equal(recording[1:8:3], stored[1:8:3])
 
 
 def test_a_chunk_that_says_it_is_not_compressed_and_is_too_short(tmp_path):
