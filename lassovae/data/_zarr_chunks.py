@@ -109,11 +109,11 @@ class _Chunks:
 
     def _pieces(self, key: str, content: bytes, count: int) -> list[tuple[int, int]]:
         """Place and size of the chunks in a shard; those that it says it does not have are blank (fill_value)."""
-        size = 16 * count + 4
+        size = 16 * count + self._of.index_tail
         index = content[:size] if self._of.index_first else content[-size:]
         if len(index) < size:
             raise self._damaged(key)
-        pieces = [piece for piece in struct.iter_unpack("<QQ", index[:-4]) if piece != (NONE, NONE)]
+        pieces = [piece for piece in struct.iter_unpack("<QQ", index[: 16 * count]) if piece != (NONE, NONE)]
         if any(start + length > len(content) for start, length in pieces):
             raise self._damaged(key)
         return pieces
@@ -121,7 +121,7 @@ class _Chunks:
     def _within(self, key: str, first: int, length: int) -> list[tuple[int, int]]:
         """Place and size of the chunks in a part of a shard, from the part's first byte on."""
         count = math.prod(self._of.chunks) // math.prod(self._of.inner or (1,))
-        size = 16 * count + 4
+        size = 16 * count + self._of.index_tail
         with (self._of.folder / key).open("rb") as file:
             if not self._of.index_first:
                 file.seek(max(0, file.seek(0, 2) - size))
@@ -130,7 +130,7 @@ class _Chunks:
             raise self._damaged(key)
         pieces = [
             (start - first, stored)
-            for start, stored in struct.iter_unpack("<QQ", index[:-4])
+            for start, stored in struct.iter_unpack("<QQ", index[: 16 * count])
             if first <= start and start + stored <= first + length
         ]
         if not pieces:
@@ -139,7 +139,8 @@ class _Chunks:
 
     def _one(self, key: str, content: bytes, pixels: int) -> bytes:
         """A chunk; one that is inflated comes back packed without compression, so that it is inflated but once."""
-        size, codec = pixels * self._of.dtype.itemsize, self._of.codec
+        size, codec, whole_chunk = pixels * self._of.dtype.itemsize, self._of.codec, content
+        content = content[: len(content) - self._of.tail]
         try:
             said = _size_said(codec, content)
             if codec == "blosc" and struct.unpack_from("<I", content, 12)[0] > len(content):
@@ -154,8 +155,8 @@ class _Chunks:
             said = size if _holds(content, size) else 0
         if said is not None and said != size:
             raise self._damaged(key)
-        if codec not in INFLATE or self._of.inner is not None:
-            return content
+        if codec not in INFLATE or self._of.inner is not None or self._of.tail:
+            return whole_chunk
         packed = zlib.compressobj(0, wbits=INFLATE[codec])
         return packed.compress(whole) + packed.flush()
 

@@ -20,6 +20,7 @@ NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
 MOST_FOLDERS = 10_000  # groups that are looked through for arrays
 METADATA_FILES = ("zarr.json", ".zarray", ".zgroup")
 # Codecs that only move or compress numbers. What is not among them may run code (numcodecs has a pickle filter).
+CHECKSUM, CHECKSUM_BYTES = "crc32c", 4
 COMPRESSORS = ("blosc", "gzip", "lz4", "zlib", "zstd")
 CODECS = frozenset(
     "blosc bytes crc32c delta endian gzip lz4 shuffle sharding_indexed transpose zlib zstd".split()
@@ -38,9 +39,11 @@ class ArrayMetadata:
         separator: between the numbers in the name of a chunk's file.
         prefix: in front of these numbers.
         compressed: whether chunks are.
-        codec: the compressor, where it is the only step that changes the size of a chunk; else empty.
+        codec: the compressor, "" without one; it alone changes the size of a chunk, but for:
+        tail: bytes of a checksum behind what is compressed.
         inner: lengths of the axes of the chunks within a shard, None where a file is one chunk.
         index_first: whether a shard begins with the places of its chunks, instead of ending with them.
+        index_tail: bytes of a checksum behind these places.
         attributes: the user's.
     """
 
@@ -54,8 +57,10 @@ class ArrayMetadata:
     compressed: bool
     attributes: dict[str, Any] = field(default_factory=dict)
     codec: str = ""
+    tail: int = 0
     inner: tuple[int, ...] | None = None
     index_first: bool = False
+    index_tail: int = 0
 
     @property
     def file(self) -> Path:
@@ -111,12 +116,31 @@ def _require_codecs(path: Path, names: set[str]) -> None:
         )
 
 
-def _sole(codecs: Any) -> str:
-    """The compressor among steps of which no other changes the size of a chunk; empty where there is not just one."""
+def _chain(path: Path, codecs: Any) -> tuple[str, int]:
+    """The only compressor among the steps of a chunk, or "", and the bytes of a checksum behind it.
+
+    Raises:
+        InputError: a chain of which nobody knows before how many bytes come out of each step.
+    """
     listed = codecs if isinstance(codecs, list) else [codecs]
-    names = [str(codec.get("id", codec.get("name"))) for codec in listed if isinstance(codec, dict)]
-    found = [name for name in names if name not in ("bytes", "endian", "transpose")]
-    return found[0] if len(found) == 1 and found[0] in COMPRESSORS else ""
+    known = [codec for codec in listed if isinstance(codec, dict)]
+    names = [str(codec.get("id", codec.get("name"))) for codec in known if not _keeps_size(codec)]
+    compressor, *rest = ["", *names] if names in ([], [CHECKSUM]) else names
+    if compressor not in ("", *COMPRESSORS) or rest not in ([], [CHECKSUM]):
+        raise InputError(
+            f"{path}: stored by a chain of codecs that is not read here ({', then '.join(names):.100}); save it with "
+            "one of blosc, gzip or zstd"
+        )
+    return compressor, CHECKSUM_BYTES if rest else 0
+
+
+def _keeps_size(codec: dict[str, Any]) -> bool:
+    """Whether as many bytes come out of a step as go in."""
+    name = codec.get("id", codec.get("name"))
+    stored_as = codec.get("astype") or codec.get("dtype")
+    return name in ("bytes", "endian", "transpose", "shuffle") or (
+        name == "delta" and stored_as == codec.get("dtype")
+    )
 
 
 def _shard(path: Path, codecs: Any) -> dict[str, Any] | None:
@@ -152,7 +176,9 @@ def _version_2(folder: Path) -> ArrayMetadata:
     path = folder / ".zarray"
     said = read_json(path)
     attributes = read_json(folder / ".zattrs") if (folder / ".zattrs").is_file() else {}
-    _require_codecs(path, _codec_names(said.get("filters")) | _codec_names(said.get("compressor")))
+    filters, compressor = said.get("filters") or [], said.get("compressor")
+    _require_codecs(path, _codec_names(filters) | _codec_names(compressor))
+    codec, tail = _chain(path, [*(filters if isinstance(filters, list) else [filters]), compressor])
     return ArrayMetadata(
         folder,
         2,
@@ -161,9 +187,10 @@ def _version_2(folder: Path) -> ArrayMetadata:
         _dtype(path, said.get("dtype")),
         _one_of(path, said.get("dimension_separator", "."), (".", "/"), "separator"),
         "",
-        bool(said.get("compressor") or said.get("filters")),
+        bool(compressor or filters),
         attributes,
-        "" if said.get("filters") else _sole(said.get("compressor")),
+        codec,
+        tail,
     )
 
 
@@ -186,6 +213,10 @@ def _version_3(folder: Path, said: dict[str, Any]) -> ArrayMetadata:
     inner = None if shard is None else _lengths(path, shard.get("chunk_shape"), "chunks of a shard")
     if inner is not None and not (inner and min(inner) > 0):
         raise _damaged(path, f"chunks {inner} of a shard")
+    codec, tail = _chain(path, codecs if shard is None else shard.get("codecs"))
+    index_codec, index_tail = _chain(path, (shard or {}).get("index_codecs", {"name": CHECKSUM}))
+    if index_codec:
+        raise _damaged(path, "places of chunks that are compressed")
     return ArrayMetadata(
         folder,
         3,
@@ -196,9 +227,11 @@ def _version_3(folder: Path, said: dict[str, Any]) -> ArrayMetadata:
         f"c{separator}" if kind == "default" else "",
         bool(names - {"bytes"}),
         attributes if isinstance(attributes, dict) else {},
-        _sole(codecs if shard is None else shard.get("codecs")),
+        codec,
+        tail,
         inner,
         shard is not None and shard.get("index_location") == "start",
+        index_tail,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+import zlib
 from pathlib import Path
 
 import movie_writers as write
@@ -12,7 +13,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ShardingCodec, ZstdCodec
 
 from lassovae import InputError
 from lassovae.data import open_recording
@@ -163,8 +164,6 @@ def test_zstandard_that_says_no_size_gets_room_for_its_pixels_only(tmp_path, mov
 @pytest.mark.parametrize("location", ["start", "end"])
 @pytest.mark.parametrize("codec", [GzipCodec(), ZstdCodec(), BloscCodec()], ids=["gzip", "zstd", "blosc"])
 def test_a_shard_with_a_damaged_index_or_chunk(tmp_path, movie, location, codec):
-    from zarr.codecs import ShardingCodec
-
     path = tmp_path / "m.zarr"
     shards = ShardingCodec(
         chunk_shape=(1, 8, 10), codecs=[zarr.codecs.BytesCodec(), codec], index_location=location
@@ -292,3 +291,62 @@ def test_more_frames_of_ome_than_there_are_chunks(tmp_path, movie):
     file.write_text(json.dumps(json.loads(file.read_text()) | {"shape": [1 << 40, 8, 10]}))
     with pytest.raises(InputError, match="chunks are missing"):
         open_recording(path)
+
+
+CODECS = {"gzip": GzipCodec(), "zstd": ZstdCodec(), "blosc": BloscCodec()}
+
+
+@pytest.mark.parametrize("inner", [None, (2, 8, 10)])
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_checksum_behind_a_chunk_does_not_hide_a_bomb(tmp_path, movie, codec, inner):
+    path = tmp_path / "m.zarr"
+    chain = (CODECS[codec], Crc32cCodec())
+    options = {"chunks": SHAPE} if inner is None else {"chunks": inner, "shards": SHAPE}
+    zarr.create_array(path, data=movie, compressors=chain, **options)
+    np.testing.assert_array_equal(open_recording(path)[:], movie)
+    np.testing.assert_array_equal(open_recording(path)[1:5:3], movie[1:5:3])
+    chunk = path / "c" / "0" / "0" / "0"
+    large, _ = stored(
+        tmp_path / "l.zarr", np.resize(movie, (600, 8, 10)), chunks=(600, 8, 10), compressors=chain
+    )
+    bomb = (large / "c" / "0" / "0" / "0").read_bytes()
+    if inner is not None:
+        index = struct.pack("<QQ", 0, len(bomb)) * 3
+        bomb += index + struct.pack("<I", checksum(index))
+    chunk.write_bytes(bomb)
+    with pytest.raises(InputError, match=r"m\.zarr: chunk .* cannot be decoded"):
+        open_recording(path)[:]
+
+
+@pytest.mark.parametrize("location", ["start", "end"])
+def test_a_shard_whose_index_has_no_checksum(tmp_path, movie, location):
+    path = tmp_path / "m.zarr"
+    little = zarr.codecs.BytesCodec()
+    shards = ShardingCodec(
+        chunk_shape=(1, 8, 10), codecs=[little, GzipCodec()], index_codecs=[little], index_location=location
+    )
+    zarr.create(shape=SHAPE, chunks=(3, 8, 10), dtype="u2", store=path, codecs=[shards])[:] = movie
+    for frames in (slice(None), slice(1, 5), slice(2, 3), slice(5, 0, -2)):
+        np.testing.assert_array_equal(open_recording(path)[frames], movie[frames])
+
+
+def test_filters_that_keep_the_size_are_read_and_chains_that_do_not_are_refused(tmp_path, movie):
+    def kept(name, filters):
+        options = {"zarr_format": 2, "filters": filters, "compressors": numcodecs.Zlib()}
+        return stored(tmp_path / name, movie, **options)
+
+    for name, step in (("delta", numcodecs.Delta("<u2")), ("shuffle", numcodecs.Shuffle(2))):
+        path, chunk = kept(name, [step])
+        np.testing.assert_array_equal(open_recording(path)[:], movie)
+        chunk.write_bytes(zlib.compress(bytes(1 << 22)))
+        with pytest.raises(InputError, match="cannot be decoded"):
+            open_recording(path)[:]
+    for name, steps, words in (
+        ("narrow", [numcodecs.Delta("<u2", "i1")], "delta, then zlib"),
+        ("twice", [numcodecs.Shuffle(2), numcodecs.GZip()], "gzip, then zlib"),
+    ):
+        path, _ = kept(name, steps)
+        with pytest.raises(
+            InputError, match=rf"a chain of codecs that is not read here \({words}\); save it with"
+        ):
+            open_recording(path)
