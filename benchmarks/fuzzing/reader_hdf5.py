@@ -36,6 +36,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "gzip": {"chunks": (2, 6, 5), "compression": "gzip", "shuffle": True, "fletcher32": True},
     "grows": {"chunks": (2, 6, 5), "maxshape": (None, 6, 5), "compression": "gzip"},
     "grows_every_way": {"chunks": (2, 3, 5), "maxshape": (None, None, 5), "compression": "lzf"},
+    "lzf": {"data": SMALL % 4, "chunks": (3, 6, 5), "compression": "lzf", "fletcher32": True},
 }
 
 
@@ -59,7 +60,7 @@ def make_seeds(folder: Path) -> dict[str, Files]:
                 dataset = (
                     _compact(file)
                     if name == "compact"
-                    else file.create_dataset("movie", data=SMALL, **WAYS[name])
+                    else file.create_dataset("movie", **{"data": SMALL} | WAYS[name])
                 )
                 dataset.attrs["frame_rate_hz"] = 7.5
                 file.attrs["pixel_size_um"], file.attrs["note"] = 1.5, "a word"

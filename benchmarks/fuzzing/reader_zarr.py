@@ -7,9 +7,10 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numcodecs
 import numpy as np
 import zarr
-from zarr.codecs import GzipCodec, ZstdCodec
+from zarr.codecs import Crc32cCodec, GzipCodec, ZstdCodec
 
 import lassovae
 from fuzzing.judge import Budget
@@ -82,6 +83,8 @@ def make_seeds(folder: Path) -> dict[str, Files]:
         },
         "v3": {"chunks": (4, 6, 5)},
         "v3_gzip": {"chunks": (4, 6, 5), "compressors": GzipCodec()},
+        "v2_filtered": {"zarr_format": 2, "chunks": (4, 6, 5), "filters": [numcodecs.Delta("<u2")]},
+        "v3_checksum": {"chunks": (4, 6, 5), "compressors": (GzipCodec(), Crc32cCodec())},
         "v3_plain": {"chunks": (6, 6, 5), "compressors": None},
         "v3_shards": {"chunks": (1, 6, 5), "shards": (3, 6, 5), "compressors": ZstdCodec()},
     }
