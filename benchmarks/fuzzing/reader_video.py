@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 import resource
 from collections.abc import Iterator
@@ -36,7 +37,19 @@ WAYS = (
 
 
 def make_seeds(folder: Path) -> dict[str, Files]:
-    """A small movie in every way."""
+    """A small movie in every way, written by a process of its own.
+
+    Threads of FFmpeg that began here would be waited for in the processes that are forked later, without an end.
+    """
+    writer = multiprocessing.get_context("fork").Process(target=_write_seeds, args=(folder,))
+    writer.start()
+    writer.join()
+    if writer.exitcode:
+        raise RuntimeError(f"FFmpeg wrote no movies: status {writer.exitcode}")
+    return {place.name: files_below(place) for place in sorted(folder.iterdir())}
+
+
+def _write_seeds(folder: Path) -> None:
     for suffix, codec, layout in WAYS:
         place = folder / f"{codec}_{suffix}_{layout}"
         place.mkdir()
@@ -47,7 +60,6 @@ def make_seeds(folder: Path) -> dict[str, Files]:
                 grey = av.VideoFrame.from_ndarray(frame, format="gray")
                 container.mux(stream.encode(grey.reformat(format=layout)))
             container.mux(stream.encode())
-    return {place.name: files_below(place) for place in sorted(folder.iterdir())}
 
 
 class _Counted(Budget):

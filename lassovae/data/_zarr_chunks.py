@@ -64,17 +64,22 @@ def checked_store(array: ArrayMetadata) -> Any:
 
     class CheckedStore(LocalStore):
         async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
-            return check(key, await super().get(key, prototype, byte_range), byte_range)
+            chunks.require_there(key, byte_range)
+            return chunks.checked(key, await super().get(key, prototype, byte_range), byte_range)
 
         def get_sync(self, key: str, *arguments: Any, byte_range: Any = None, **options: Any) -> Any:
-            return check(key, super().get_sync(key, *arguments, byte_range=byte_range, **options), byte_range)
+            chunks.require_there(key, byte_range)
+            found = super().get_sync(key, *arguments, byte_range=byte_range, **options)
+            return chunks.checked(key, found, byte_range)
 
         async def get_partial_values(self, prototype: Any, key_ranges: Iterable[Any]) -> Any:
             asked = list(key_ranges)
+            for key, place in asked:
+                chunks.require_there(key, place)
             found = await super().get_partial_values(prototype, asked)
-            return [check(key, part, place) for (key, place), part in zip(asked, found, strict=True)]
+            return [chunks.checked(key, part, place) for (key, place), part in zip(asked, found, strict=True)]
 
-    check = _Chunks(array).checked
+    chunks = _Chunks(array)
     return CheckedStore(array.folder, read_only=True)
 
 
@@ -83,6 +88,16 @@ class _Chunks:
 
     def __init__(self, array: ArrayMetadata) -> None:
         self._of = array
+
+    def require_there(self, key: str, byte_range: Any) -> None:
+        """Refuse a part that ends behind its file: LocalStore would take memory for all of it.
+
+        Raises:
+            InputError: it does.
+        """
+        path, end = self._of.folder / key, getattr(byte_range, "end", 0)
+        if end and path.is_file() and end > path.stat().st_size:
+            raise self._damaged(key)
 
     def checked(self, key: str, buffer: Any, byte_range: Any) -> Any:
         """What was read of a file: zarr's buffer, or one of the same pixels.

@@ -328,6 +328,14 @@ def test_a_shard_whose_index_has_no_checksum(tmp_path, movie, location):
     zarr.create(shape=SHAPE, chunks=(3, 8, 10), dtype="u2", store=path, codecs=[shards])[:] = movie
     for frames in (slice(None), slice(1, 5), slice(2, 3), slice(5, 0, -2)):
         np.testing.assert_array_equal(open_recording(path)[frames], movie[frames])
+    chunk = path / "c" / "1" / "0" / "0"
+    content = bytearray(chunk.read_bytes())
+    at = 16 if location == "start" else len(content) - 32  # of the second of three chunks
+    content[at + 8 : at + 16] = struct.pack("<Q", 1 << 45)
+    chunk.write_bytes(content)
+    for frames in (slice(None), slice(4, 5), slice(3, 5)):
+        with pytest.raises(InputError, match=r"m\.zarr.* cannot be decoded"):
+            open_recording(path)[frames]
 
 
 def test_filters_that_keep_the_size_are_read_and_chains_that_do_not_are_refused(tmp_path, movie):
