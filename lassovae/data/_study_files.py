@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Sequence
 from os import PathLike
@@ -56,12 +57,12 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                rows.append((reader.line_num, [cell.strip() for cell in cells]))
+                rows.append((reader.line_num, cells))
     except csv.Error as error:
         raise InputError(
             f"{path} row {reader.line_num}: not a CSV row ({error}); check its quotes"
         ) from error
-    columns = [column.lower() for column in rows[0][1]] if rows else []
+    columns = [column.strip().lower() for column in rows[0][1]] if rows else []
     missing = [column for column in REQUIRED if column not in columns]
     if missing:
         wrong = next((sign for sign in (";", "\t") if len(columns) == 1 and sign in columns[0]), None)
@@ -83,7 +84,11 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                 f"{path} row {number}: {len(cells)} cells under {len(columns)} columns; "
                 "put names that hold a comma in double quotes"
             )
-        table.append((number, dict(zip(columns, cells, strict=True))))
+        row = {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
+        whole = cells[columns.index("recording")]
+        if whole != row["recording"] and os.path.exists(path.parent / whole):  # blanks that belong to its name
+            row["recording"] = whole
+        table.append((number, row))
     return table
 
 

@@ -84,6 +84,14 @@ def test_names_blocks_and_rates(folder):
     assert [run.recording.frame_rate_hz for run in study] == [7.5, None]
 
 
+def test_blanks_around_a_cell_are_its_own_only_in_the_name_of_a_file(folder):
+    first = sorted(folder.glob("*.tif"))[0]
+    (folder / " blank .tif").write_bytes(first.read_bytes())
+    study = read(folder, f'recording, condition\n" blank .tif", F\n {first.name} ,N \n')
+    assert study.names == (" blank ", first.stem)
+    assert study.conditions == ("F", "N")
+
+
 def test_channels_datasets_and_pixel_sizes(folder):
     stack = np.arange(3 * 2 * 8 * 8, dtype="u2").reshape(3, 2, 8, 8)
     study = read(
