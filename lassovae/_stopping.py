@@ -96,5 +96,7 @@ def end_at_once(number: int) -> None:
     """End the process; what it was writing is not there, or is there whole."""
     if is_interactive():
         raise KeyboardInterrupt
-    os.write(2, f"lassovae: error: stopped by {signal.Signals(number).name} at once\n".encode())
+    name = signal.Signals(number).name
+    said = f"stopped by {name} at once: what was saved before is kept; repeat the command, a training with --resume"
+    os.write(2, f"lassovae: error: {said}\n".encode())
     os._exit(STATUS + number)
