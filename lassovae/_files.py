@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lassovae._errors import InputError
 
+LOCK = ".lock"  # of a folder that is being written
+CANNOT_TELL = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that lacks an operation
 LEFTOVER = re.compile(r"\..*\.\d+\.partial(\.[^.]*)?")  # the places of `replacing`
 STEM = 50  # characters of a name that its place keeps: file systems allow 255 bytes, and a character may take four
 
@@ -27,12 +31,16 @@ def on_disk(place: Path) -> None:
 
 
 def name_on_disk(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can: Windows opens no folder."""
+    """Wait until the names in a folder are on the disk, where the system can: Windows opens no folder, and some file
+    systems bring none to the disk."""
     if os.name == "nt":
         return
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)
+    except OSError as error:
+        if error.errno not in CANNOT_TELL:
+            raise
     finally:
         os.close(opened)
 
@@ -61,7 +69,8 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     Raises:
         InputError: the system refuses to write (a full disk, no permission, no folder).
     """
-    place = path.with_name(f".{path.stem[:STEM]}.{os.getpid()}.partial{path.suffix}")
+    writer = f"{os.getpid()}.{threading.get_ident()}"
+    place = path.with_name(f".{path.stem[:STEM]}.{writer}.partial{path.suffix}")
     try:
         if folder:
             place.mkdir()
@@ -79,10 +88,15 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a process that was killed had begun to write; for the owner of the folder alone."""
-    for place in sorted(folder.rglob(".*")):
-        if LEFTOVER.fullmatch(place.name):
-            remove(place)
+    """Remove what a process that was killed had begun to write; for the owner of the folder alone.
+
+    Folders below that have a lock of their own are left to their owners, who may be writing.
+    """
+    for here, below, names in os.walk(folder):
+        for name in [*below, *names]:
+            if LEFTOVER.fullmatch(name):
+                remove(Path(here, name))
+        below[:] = [name for name in below if not Path(here, name, LOCK).exists()]
 
 
 def make_folder(folder: Path) -> None:

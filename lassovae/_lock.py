@@ -17,9 +17,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lassovae._errors import InputError
-from lassovae._files import make_folder, remove_leftovers, write_text
+from lassovae._files import LOCK, make_folder, remove_leftovers, write_text
 
-LOCK, OWNER = ".lock", ".owner.json"
+OWNER = ".owner.json"
 OURS = (LOCK, OWNER)  # a folder that holds no more than these is empty
 
 
@@ -43,7 +43,8 @@ class Lock:
             return False
 
 
-_HELD: dict[tuple[str, int], Lock] = {}  # by folder and thread: who holds a lock may ask for it again
+# by folder, process (a fork is another one) and thread: who holds a lock may ask for it again
+_HELD: dict[tuple[str, int, int], Lock] = {}
 
 
 def _owner(doing: str) -> dict[str, Any]:
@@ -81,10 +82,11 @@ def owned(folder: Path, doing: str) -> Iterator[Lock]:
         InputError: another process, or another thread of this one, owns the folder; names it. Or the folder cannot be
             made or written to.
     """
-    me = (os.path.realpath(folder), threading.get_ident())
+    me = (os.path.realpath(folder), os.getpid(), threading.get_ident())
     if me in _HELD:
         yield _HELD[me]
         return
+    folder = folder.absolute()  # whatever the working folder will be
     new = [place for place in (folder, *folder.parents) if not place.exists()]
     make_folder(folder)
     lock = FileLock(folder / LOCK, thread_local=False, is_singleton=False)

@@ -284,7 +284,7 @@ def test_other_recordings_are_told_from_those_of_the_training(there, tmp_path, c
     assert main(["analyse", str(tmp_path / "run"), str(tmp_path / "demo" / "study.csv"), "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["runs_unlike_training"] == ["run_02"]
-    assert "did not see run run_02" in err
+    assert "did not see these pixels of run run_02" in err
 
 
 @pytest.mark.parametrize("command", ["analyse", "report"])

@@ -152,7 +152,7 @@ def analyse_and_save(
         )
     if differ:
         logger.warning(
-            "The training of %s did not see %s: analysed as new recordings of the same field of view.",
+            "The training of %s did not see these pixels of %s: analysed as new recordings of the same field of view.",
             run_dir,
             _some(differ),
         )

@@ -19,7 +19,7 @@ from lassovae._cli._study import FILE as STUDY_FILE
 from lassovae._cli._study import conditions_changed, open_study, remember_study, remembered
 from lassovae._errors import InputError
 from lassovae._files import remove
-from lassovae._lock import owned
+from lassovae._lock import Lock, owned
 
 if TYPE_CHECKING:
     from lassovae.data import Study
@@ -101,7 +101,7 @@ class Fit(Chosen):
         speaks = jax.process_index() == 0  # one of many processes, so that nothing is said twice
         with ExitStack() as stack:
             if jax.process_count() == 1:  # of several the first takes it, where all hear of it
-                stack.enter_context(owned(self.out, "lassovae fit"))
+                lock = stack.enter_context(owned(self.out, "lassovae fit"))
             if speaks:
                 typed = " ".join(["fit", shown(self.study), "--out", shown(self.out), *self.as_typed()])
                 stack.enter_context(logged_to(self.out, typed))
@@ -116,7 +116,7 @@ class Fit(Chosen):
             if was_there and speaks and (changed := conditions_changed(self.out, study)):
                 logger.warning("%s.", changed)
             if not was_there and jax.process_count() == 1:  # the folder is ours
-                stack.callback(_forget, self.out)
+                stack.callback(_forget, lock)
                 remember_study(self.out, self.study, study, self.model)  # now: a kill may come at any time
             try:
                 model = training.fit(
@@ -162,7 +162,7 @@ class Fit(Chosen):
         )
 
 
-def _forget(folder: Path) -> None:
-    """A training that never began leaves no word of its study."""
-    if not (folder / "config.json").is_file():
-        remove(folder / STUDY_FILE)
+def _forget(lock: Lock) -> None:
+    """A training that never began leaves no word of its study; a folder that took its place is somebody else's."""
+    if lock.is_kept() and not (lock.folder / "config.json").is_file():
+        remove(lock.folder / STUDY_FILE)

@@ -214,7 +214,7 @@ def contents(study: Study) -> list[dict[str, Any]]:
 
 
 def differing_runs(run_dir: Path, found: list[dict[str, Any]]) -> list[str]:
-    """Names of the runs whose pixels are none of those that the training saw.
+    """Names of the runs whose pixels are not those that the training saw under this name, or, of a new one, under any.
 
     Args:
         run_dir: of the training.
@@ -231,5 +231,10 @@ def differing_runs(run_dir: Path, found: list[dict[str, Any]]) -> list[str]:
     inputs = before.get("inputs", [])
     if not isinstance(inputs, list) or not all(isinstance(entry, dict) for entry in inputs):
         raise InputError(f"{run_dir / 'provenance.json'} is damaged: {remedy}")
-    seen = {str(entry.get("sha256")) for entry in inputs}
-    return [entry["run"] for entry in found if entry["sha256"] not in seen]
+    seen = {str(entry.get("run")): str(entry.get("sha256")) for entry in inputs}
+    known = set(seen.values())
+
+    def is_known(run: str, sha256: str) -> bool:
+        return sha256 == seen[run] if run in seen else sha256 in known
+
+    return [entry["run"] for entry in found if not is_known(entry["run"], entry["sha256"])]

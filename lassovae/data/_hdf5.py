@@ -21,11 +21,11 @@ SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 RATE_ATTRIBUTES = ("frame_rate_hz", "frame_rate", "fps")
 
 
-def _stretches(path: Path, dataset: h5py.Dataset, plane: int | None) -> Stretches | None:
+def _stretches(path: Path, dataset: h5py.Dataset) -> Stretches | None:
     """The frames that are compressed together; None where each is by itself, or nothing is compressed."""
     if dataset.chunks is None or dataset.id.get_create_plist().get_nfilters() == 0:
         return None
-    found = Stretches(path, (dataset.name, plane), dataset.chunks[0], dataset.shape[:3], dataset.dtype)
+    found = Stretches(path, dataset.chunks[0], dataset.shape[:3], dataset.dtype)
     return found if found.pays else None
 
 
@@ -73,7 +73,7 @@ class Hdf5Recording(Recording):
             check_movie(self.name, shape, found.dtype)
             check_pixels(path, found, size)
             self.dtype = found.dtype.newbyteorder("=")
-            self._stretches = _stretches(path, found, plane)
+            self._stretches = _stretches(path, found)
         self.shape = (int(shape[0]), int(shape[1]), int(shape[2]))
         self.frame_rate_hz = frame_rate_hz
         self.pixel_size_um = pixel_size_um

@@ -87,6 +87,9 @@ class Treated(Recording):
         steps: in the order in which they are applied.
         name: of the run.
         frame_rate_hz: of the source.
+
+    Attributes:
+        recording: the source.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Treated(Recording):
             shape, dtype = step.shape_after(shape), step.dtype_after(dtype)
             time = time // step.frames_each
         self._source, self._steps = source, tuple(steps)
+        self.recording = source
         # of each step: how many of its frames become one of the last step's
         self._joined = [math.prod(s.frames_each for s in steps[i + 1 :]) for i in range(len(steps))]
         self._each = math.prod(step.frames_each for step in steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,18 @@ def open_recording(
             f"{path}: cannot be opened: {error.strerror or error}; check the path and its permissions"
         ) from error
     recording.source = str(target)
+    recording.opened = recording.stamp()
+    recording.again = partial(
+        open_recording,
+        path,
+        frame_rate_hz=frame_rate_hz,
+        pixel_size_um=pixel_size_um,
+        channel=channel,
+        plane=plane,
+        dataset=dataset,
+        shape=shape,
+        dtype=dtype,
+    )
     if rate is not None:
         recording.frame_rate_hz = rate
     if pixels is not None:

@@ -16,10 +16,12 @@ from lassovae.data._bleaching import brightness_course
 from lassovae.data._corrections import AlignedLines, FilledPixels, Moved, Unbleached
 from lassovae.data._finite import require_finite
 from lassovae.data._geometry import BinnedFrames, Resized, frame_shape_after
+from lassovae.data._hash import content_hash
 from lassovae.data._movie import Frames, Step, Treated, held, mean_of
 from lassovae.data._quality import sample_frames, scan_line_shift
 from lassovae.data._registration import register
 from lassovae.data._scaling import Scaled, Survey, dark_level, study_scale, survey_all
+from lassovae.data._stretches import forget_stretch
 from lassovae.data._study import Run, Study
 
 logger = logging.getLogger("lassovae")
@@ -43,6 +45,7 @@ class Prepared:
         reference: (height, width), onto which frames were registered, in stored units; None if they were not.
         bad_pixels: (height, width) of stored frames, bool, those that were filled; None if none were looked for.
         stamps: of the recordings (`Recording.stamp`), before any of their frames was read.
+        preprocess: the settings.
     """
 
     frames: tuple[Frames, ...]
@@ -55,6 +58,7 @@ class Prepared:
     reference: np.ndarray | None = None
     bad_pixels: np.ndarray | None = None
     stamps: tuple[str, ...] = ()
+    preprocess: Preprocess | None = None
 
 
 class _Run:
@@ -137,6 +141,25 @@ def _check_given(
         )
 
 
+def _stamps(study: Study) -> tuple[str, ...]:
+    """Of the recordings, now; what was opened must still be there, or its headers say where other pixels are."""
+    stamps = tuple(run.recording.stamp() for run in study)
+    for run, now in zip(study, stamps, strict=True):
+        recording = run.recording
+        if recording.opened in (None, now) or recording.again is None:
+            continue
+        try:  # a copy, or a file that was touched, is read as before
+            same = content_hash(recording.again()) == content_hash(recording)
+        except InputError as error:
+            raise InputError(f"run {run.name} changed after it was opened: {error}") from error
+        if not same:
+            raise InputError(
+                f"{recording.name}: the recording of run {run.name} changed after it was opened: open it again "
+                "(read_study, open_recording)"
+            )
+    return stamps
+
+
 def prepare(
     study: Study,
     pre: Preprocess,
@@ -170,9 +193,11 @@ def prepare(
         Prepared.
 
     Raises:
-        InputError: sizes that do not fit, NaN or Inf pixels, a constant movie, dark pixels in the mean frame.
+        InputError: sizes that do not fit, NaN or Inf pixels, a constant movie, dark pixels in the mean frame, or a
+            recording that changed after it was opened.
     """
-    stamps = tuple(run.recording.stamp() for run in study)
+    stamps = _stamps(study)
+    forget_stretch()
     after = frame_shape_after(study.frame_shape, pre)
     _check_given(after, scale, offset, mean_frame)
     if bad is not None and np.shape(bad) != study.frame_shape:
@@ -236,4 +261,5 @@ def prepare(
         reference=reference if pre.registration == "rigid" else None,
         bad_pixels=next((step.bad for step in runs[0].steps if isinstance(step, FilledPixels)), None),
         stamps=stamps,
+        preprocess=pre,
     )

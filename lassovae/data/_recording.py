@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,10 +96,14 @@ class Recording(ABC):
         frame_rate_hz: frames per second, None where unknown.
         pixel_size_um: (height, width) of a pixel in micrometres, None where unknown.
         source: the file or folder that was opened; None for an array in memory.
+        opened: its stamp when its headers were read, which say where the pixels are; None where nobody took it.
+        again: opens it once more, as it was opened.
     """
 
     kind: str = "recording"
     source: str | None = None
+    opened: str | None = None
+    again: Callable[[], Recording] | None = None
     name: str
     shape: tuple[int, int, int]
     dtype: np.dtype
@@ -128,7 +132,7 @@ class Recording(ABC):
             frames = range(*index.indices(self.num_frames))
             if not frames:
                 return np.empty((0, *self.frame_shape), self.dtype)
-            return self._read(frames)
+            return self._checked(frames)
         try:
             frame = index.__index__()
         except AttributeError:
@@ -136,7 +140,15 @@ class Recording(ABC):
         if not -self.num_frames <= frame < self.num_frames:
             raise IndexError(f"{self.name}: frame {frame} of a recording of {self.num_frames} frames")
         frame %= self.num_frames
-        return self._read(range(frame, frame + 1))[0]
+        return self._checked(range(frame, frame + 1))[0]
+
+    def _checked(self, frames: range) -> np.ndarray:
+        try:
+            return self._read(frames)
+        except OSError as error:
+            raise InputError(
+                f"{self.name}: cannot be read: {error.strerror or error}; see that it is there, and check the disk"
+            ) from error
 
     def chunks(self, frames_per_chunk: int) -> Iterator[np.ndarray]:
         """Yield the movie in order, at most `frames_per_chunk` frames at a time."""
@@ -208,3 +220,12 @@ class ArrayRecording(Recording):
 
     def _read(self, frames: range) -> np.ndarray:
         return self._array[np.asarray(frames)]
+
+    def _files(self) -> Sequence[str | Path]:
+        """Of an array in memory none; of one that is mapped from a file, that file."""
+        array: object = self._array
+        while isinstance(array, np.ndarray):
+            if isinstance(array, np.memmap) and array.filename is not None:
+                return [os.fspath(array.filename)]
+            array = array.base
+        return super()._files()

@@ -15,7 +15,7 @@ LARGEST_STRETCH = 1 << 28  # bytes of a decoded stretch that are kept; a longer 
 
 
 class _Kept(NamedTuple):
-    """A decoded stretch, of which file and as it was when, and the number of its first frame."""
+    """A decoded stretch, of which movie and as its file was when, and the number of its first frame."""
 
     key: Hashable
     first: int
@@ -32,20 +32,23 @@ class _Last:
     kept: _Kept | None = None
 
 
-@dataclass(frozen=True)
+def forget_stretch() -> None:
+    """Read what comes next from the files, which may have changed."""
+    _Last.kept = None
+
+
+@dataclass(frozen=True, eq=False)
 class Stretches:
-    """How a movie lies in a file.
+    """How the movie of one recording lies in its file; another recording of the same file has its own.
 
     Attributes:
-        file: that changes when the movie does.
-        what: which movie of the file, and which part of it.
+        file: that says how, and may change.
         length: frames that are compressed together.
         shape: (time, ...) of the movie as it is stored.
         dtype: of its pixels.
     """
 
     file: Path
-    what: Hashable
     length: int
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -70,7 +73,7 @@ class Stretches:
         if frames.start % self.length == 0 and (frames.stop % self.length == 0 or frames.stop == time):
             return read(frames)
         state = os.stat(self.file)
-        key = (str(self.file), self.what, state.st_mtime_ns, state.st_size)
+        key = (self, state.st_mtime_ns, state.st_size)
         out = np.empty((len(frames), *self.shape[1:]), self.dtype)
         for first in range(frames.start // self.length * self.length, frames.stop, self.length):
             stretch = range(first, min(first + self.length, time))

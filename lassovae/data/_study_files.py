@@ -86,7 +86,9 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             )
         row = {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
         whole = cells[columns.index("recording")]
-        if whole != row["recording"] and os.path.exists(path.parent / whole):  # blanks that belong to its name
+        if whole != row["recording"] and os.path.exists(
+            path.parent / whole
+        ):  # blanks that belong to its name
             row["recording"] = whole
         table.append((number, row))
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lassovae._errors import InputError
+from lassovae._files import replacing
 from lassovae.data._arrays import load_arrays
 from lassovae.data._choice import one_line
 
@@ -67,7 +69,7 @@ def save_truth(truth: Truth, names: Sequence[str], path: str | PathLike[str]) ->
         path: must not exist.
 
     Raises:
-        InputError: there is such a file, or as many names as traces there are not.
+        InputError: there is such a file, it cannot be written, or as many names as traces there are not.
     """
     if len(names) != len(truth.traces):
         raise InputError(f"{len(names)} names for {len(truth.traces)} runs: give each run's")
@@ -76,13 +78,10 @@ def save_truth(truth: Truth, names: Sequence[str], path: str | PathLike[str]) ->
     for field in _BY_CONDITION:
         arrays |= {f"{field}/{i}": getattr(truth, field)[c] for i, c in enumerate(truth.conditions)}
     arrays |= {f"traces/{i}": trace for i, trace in enumerate(truth.traces)}
-    try:
-        with Path(path).open("xb") as file:
-            np.savez_compressed(file, **arrays)
-    except FileExistsError:
-        raise InputError(
-            f"{path}: exists and is not overwritten; choose another folder or remove it"
-        ) from None
+    if os.path.lexists(path):
+        raise InputError(f"{path}: exists and is not overwritten; choose another folder or remove it")
+    with replacing(Path(path)) as place, place.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load_truth(path: str | PathLike[str]) -> tuple[Truth, tuple[str, ...]]:

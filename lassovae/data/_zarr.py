@@ -81,7 +81,7 @@ class ZarrRecording(Recording):
         self.shape = (shape[0], shape[1], shape[2])
         self.dtype = array.dtype.newbyteorder("=")
         length = int(self._array.chunks[self._time])  # of a sharded array those within a shard
-        stretches = Stretches(array.file, self._first, length, self.shape, self.dtype)
+        stretches = Stretches(array.file, length, self.shape, self.dtype)
         self._stretches = stretches if array.compressed and stretches.pays else None
         self.frame_rate_hz, self.pixel_size_um = frame_rate_hz, pixel_size_um
 

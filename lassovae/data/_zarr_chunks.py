@@ -106,7 +106,13 @@ class _Chunks:
             InputError: it says another size than it should have.
         """
         array, name = self._of, Path(key).name
-        if buffer is None or not array.codec or name.startswith(".z") or name == "zarr.json":
+        if name.startswith(".z") or name == "zarr.json":
+            return buffer
+        if buffer is None:  # it was there when the array was opened; zarr would make up its pixels
+            raise InputError(
+                f"{self._of.folder}: chunk {key} is gone since it was opened; copy or export it again"
+            )
+        if not array.codec:
             return buffer
         content = buffer.to_bytes()
         if array.inner is None:

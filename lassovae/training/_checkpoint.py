@@ -20,10 +20,11 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from lassovae._errors import InputError
+from lassovae._files import CANNOT_TELL
 
 # What Orbax makes of a damaged checkpoint; where there are checksums none comes so far.
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
-CANNOT_TELL = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that reserves no room
+_SILENT = threading.RLock()  # what is silenced is the whole process's
 ROOM = 1 << 18  # bytes of a checkpoint's other files, at most
 
 
@@ -81,7 +82,15 @@ def _give_back() -> None:
 
 @contextmanager
 def _quietly(*names: str) -> Iterator[None]:
-    """Silence loggers of others, and what their threads print of errors, for a while: it is raised, too."""
+    """Silence loggers of others, and what their threads print of errors, for a while: it is raised, too.
+
+    Of several trainings in one process one after the other is silent.
+    """
+    with _SILENT:
+        yield from _silenced(*names)
+
+
+def _silenced(*names: str) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     hooks = sys.excepthook, threading.excepthook

@@ -138,9 +138,16 @@ def claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:
     """
     config_file = folder / "config.json"
     try:
+        if "\0" in str(folder):
+            raise ValueError("it holds a zero byte")
+        str(folder.absolute()).encode()  # Orbax takes no others
         begun = config_file.exists()
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror or error}; choose another output folder") from error
+    except ValueError as error:
+        raise InputError(
+            f"{str(folder)!a}: no name of a folder in UTF-8 ({error}); choose another output folder"
+        ) from error
     if not begun:
         if (folder / "checkpoints").is_dir() and any((folder / "checkpoints").iterdir()):
             raise InputError(

@@ -3,9 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+
+from lassovae._config import Preprocess
 from lassovae._errors import InputError
-from lassovae.data import Study, content_hash
+from lassovae.data import Prepared, Recording, Study, content_hash
+
+
+def check_prepared(prepared: Prepared, study: Study, preprocess: Preprocess) -> None:
+    """See that frames that were prepared before are those of a study.
+
+    Raises:
+        InputError: they have other runs, settings or pixels.
+    """
+    wrong = ""
+    if prepared.names != study.names:
+        wrong = f"its runs are {', '.join(prepared.names)}, those of the study {', '.join(study.names)}"
+    elif prepared.preprocess not in (None, preprocess):
+        wrong = "it was made with other settings than config.preprocess"
+    for run, treated in zip(study, () if wrong else prepared.treated, strict=False):
+        given = treated.recording
+        if given is not run.recording and isinstance(given, Recording):
+            if given.shape != run.recording.shape or content_hash(given) != content_hash(run.recording):
+                wrong = f"its pixels of run {run.name} are not those of the study"
+    if wrong:
+        raise InputError(f"prepared: {wrong}; leave it out, or prepare(study, config.preprocess) anew")
+
+
+def check_frames(prepared: Prepared, tree: dict[str, Any]) -> None:
+    """See that frames that were prepared before were treated as those of the checkpoint that is gone on from.
+
+    Raises:
+        InputError: their mean or their scale is another one.
+    """
+    for name in ("mean_frame", "scale", "offset"):
+        if not np.array_equal(tree[name], np.asarray(getattr(prepared, name), tree[name].dtype)):
+            raise InputError(
+                f"prepared: its {name} is not that of the training so far; leave it out, or prepare the study as then"
+            )
 
 
 class Inputs:

@@ -126,6 +126,11 @@ def _sealed_name(folder: Path, checkpoint: Which, found: dict[str, Any], config:
             f"{folder} holds no checkpoint: the training stopped before its first epoch, or was moved without it"
         )
     other = checkpoint == "best" and read_saved(checkpoints, FINAL).best is not None
+    if other and not manifest_of(checkpoints, BEST).exists():
+        raise InputError(
+            f"{folder} ended before its best epoch was kept: repeat the call that began it with resume=True (lassovae "
+            "fit ... --resume), which makes it without training"
+        )
     return BEST if other else FINAL
 
 

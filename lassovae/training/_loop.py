@@ -19,6 +19,7 @@ from lassovae._stopping import StopRequest
 from lassovae.data import Prepared, Study, frame_shape_after, num_windows, prepare
 from lassovae.training._epochs import Record, train
 from lassovae.training._folder import metrics_checksum, provenance, settings
+from lassovae.training._inputs import check_frames, check_prepared
 from lassovae.training._keeper import Keeper
 from lassovae.training._mesh import is_first, make_mesh, replicated
 from lassovae.training._run import RunFolder, open_run
@@ -87,6 +88,9 @@ def fit(
             f"windows_per_step={config.windows_per_step}, but the study has {available} windows of {config.window} "
             f"frames: use at most {available}"
         )
+    given = prepared is not None
+    if prepared is not None:
+        check_prepared(prepared, study, config.preprocess)
     with ExitStack() as stack:
         run = None if folder is None else stack.enter_context(open_run(folder, study, wanted, resume))
         stop = stack.enter_context(StopRequest(alone=jax.process_count() == 1))
@@ -103,6 +107,8 @@ def fit(
             like = tree_of(state, prepared, unknown)
             with stop.saving():
                 found, history = run.begin(wanted, made_with, prepared, like)
+            if given and found is not None:
+                check_frames(prepared, found)
             state = state if found is None else found["state"]
         if config.encoder != "block_mean":
             record = Record(config, study.names, prepared, history, show_progress and is_first())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from lassovae.training._folder import (
     claim,
     metrics_text,
     read_metrics,
+    read_rows,
     read_settings,
     run_id,
     went_on,
@@ -30,6 +32,7 @@ from lassovae.training._inputs import Inputs
 from lassovae.training._measured import FILE as MEASURED
 from lassovae.training._measured import write_measured
 from lassovae.training._saved import (
+    BEST,
     FINAL,
     Saved,
     best_of,
@@ -91,7 +94,9 @@ class RunFolder:
     ) -> tuple[str, dict[str, Any] | None]:
         """The run's id, and its newest good checkpoint."""
         config = self.folder / "config.json"
+        self._require_kept("before its first step")
         if config.exists():
+            _require_some(self._checkpoints, self.metrics)
             made_with = went_on(self.folder, check_inputs(self.folder, made_with), made_with)
             self._id = str(read_settings(config).get("id"))
         else:
@@ -104,6 +109,13 @@ class RunFolder:
         make_folder(self._checkpoints)
         newest = self._newest()
         return self._id, None if newest is None else newest._asdict()
+
+    def _require_kept(self, when: str) -> None:
+        if self._lock is None or not self._lock.is_kept():
+            raise TrainingError(
+                f"{self.folder} was removed, moved or replaced during the training, which stops {when}: nothing more "
+                "can be kept there; train again, or bring the folder back and go on with it (--resume)"
+            )
 
     def _newest(self) -> Saved | None:
         names = names_by_step(self._checkpoints)
@@ -196,11 +208,7 @@ class RunFolder:
 
         def before() -> None:
             self.inputs.check()
-            if self._lock is None or not self._lock.is_kept():
-                raise TrainingError(
-                    f"{self.folder} was removed, moved or replaced during the training, which stops at step {step}: "
-                    "nothing more can be kept there; train again, or bring the folder back and go on with it (--resume)"
-                )
+            self._require_kept(f"at step {step}")
             with _told(place, step):
                 remove_saved(self._checkpoints, name)  # a damaged one
                 see_room(self._checkpoints, tree)
@@ -238,6 +246,26 @@ class RunFolder:
             remove_saved(self._checkpoints, old)
 
 
+def _require_some(checkpoints: Path, metrics: Path) -> None:
+    """Refuse to begin anew where there were complete checkpoints, and none is left.
+
+    Without any, a training has not come past its first epoch, and one checkpoint at most may be half written.
+
+    Raises:
+        InputError: naming what tells of them.
+    """
+    if names_by_step(checkpoints) or manifest_of(checkpoints, FINAL).exists():
+        return
+    rows = read_rows(metrics, sys.maxsize)
+    folders = [p for p in checkpoints.iterdir() if p.is_dir()] if checkpoints.is_dir() else []
+    named = [p.name for p in folders if p.name.isdecimal() or p.name in (FINAL, BEST)]
+    if (rows and rows[-1].get("epoch", 1) > 1) or len(named) > 1 or not {FINAL, BEST}.isdisjoint(named):
+        raise InputError(
+            f"{checkpoints}: no checkpoint is complete, though {metrics.name} or its folders tell of some: files were "
+            "lost, as in a copy; restore them, or train again in another folder"
+        )
+
+
 @contextmanager
 def _told(place: Path, step: int) -> Iterator[None]:
     """What keeps a checkpoint from being written, in one error."""
@@ -270,16 +298,20 @@ def open_run(folder: Path, study: Study, wanted: dict[str, Any], resume: bool) -
 
         def lock() -> None:
             locks.append(stack.enter_context(owned(folder, f"training on {study.name}")))
-            stack.callback(_undo, folder)
+            stack.callback(_undo, locks[0])
             claim(folder, wanted, resume)  # between the first look and the lock another may have been here
 
         by_first(lock)
-        yield RunFolder(folder, locks[0] if locks else None, Inputs(study))
+        yield RunFolder(folder.absolute(), locks[0] if locks else None, Inputs(study))
 
 
-def _undo(folder: Path) -> None:
-    """What was written for a training that never began goes again; a folder that has a config.json has begun."""
-    if (folder / "config.json").exists():
+def _undo(lock: Lock) -> None:
+    """What was written for a training that never began goes again; a folder that has a config.json has begun.
+
+    A folder that took the place of the one that was locked is somebody else's.
+    """
+    folder = lock.folder
+    if (folder / "config.json").exists() or not lock.is_kept():
         return
     with suppress(OSError):
         for name in BEFORE_CONFIG:
