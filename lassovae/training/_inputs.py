@@ -28,6 +28,7 @@ def check_prepared(prepared: Prepared, study: Study, preprocess: Preprocess) -> 
         if given is not run.recording and isinstance(given, Recording):
             if given.shape != run.recording.shape or content_hash(given) != content_hash(run.recording):
                 wrong = f"its pixels of run {run.name} are not those of the study"
+                break
     if wrong:
         raise InputError(f"prepared: {wrong}; leave it out, or prepare(study, config.preprocess) anew")
 
