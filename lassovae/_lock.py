@@ -87,7 +87,7 @@ def owned(folder: Path, doing: str) -> Iterator[Lock]:
         yield _HELD[me]
         return
     folder = folder.absolute()  # whatever the working folder will be
-    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    new = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
     make_folder(folder)
     lock = FileLock(folder / LOCK, thread_local=False, is_singleton=False)
     try:

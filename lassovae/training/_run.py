@@ -242,7 +242,7 @@ class RunFolder:
             metrics=metrics,
         )
         write_sealed(manifest_of(self._checkpoints, name), saved._asdict())
-        for old in outdated(self._checkpoints, KEPT):
+        for old in outdated(self._checkpoints, KEPT, step):
             remove_saved(self._checkpoints, old)
 
 

@@ -130,10 +130,17 @@ def remove_saved(checkpoints: Path, name: str) -> None:
     remove(checkpoints / name)
 
 
-def outdated(checkpoints: Path, kept: int) -> list[str]:
-    """Names of the checkpoints that need not be kept: neither among the newest nor the one of the best epoch."""
+def outdated(checkpoints: Path, kept: int, step: int) -> list[str]:
+    """Names of the checkpoints that need not be kept: neither among the newest nor the one of the best epoch.
+
+    Args:
+        checkpoints: the folder.
+        kept: how many of the newest are.
+        step: of the latest; later ones are damaged, or the training would have gone on from them.
+    """
     best = best_of(checkpoints)
-    return [name for name in names_by_step(checkpoints)[kept:] if name != best]
+    past = [name for name in names_by_step(checkpoints) if int(name) <= step]
+    return [name for name in past[kept:] if name != best]
 
 
 def best_of(checkpoints: Path) -> str | None:

@@ -19,11 +19,13 @@ from training_studies import CONFIG, LABELS, assert_same_model, make_study, movi
 from lassovae import InputError, TrainingError
 from lassovae._files import remove_leftovers, replacing, write_text
 from lassovae._lock import owned
+from lassovae._sealed import write_sealed
 from lassovae.data import ArrayRecording, Run, Study, content_hash, open_recording, prepare
 from lassovae.data._truth import save_truth
 from lassovae.training import _keeper, fit, load
 from lassovae.training._checkpoint import _quietly
 from lassovae.training._inputs import Inputs
+from lassovae.training._saved import Saved, outdated
 
 MOVIES = [movie(np.random.default_rng(seed)) for seed in range(4)]
 BLOCKS = CONFIG.replace(encoder="block_mean")
@@ -193,6 +195,15 @@ def test_the_best_that_was_not_kept_any_more_is_made_by_resuming(study, finished
     if (folder / "checkpoints" / "8.json").exists():
         fit(study, CONFIG, run_dir=folder, resume=True, show_progress=False)
         assert_same_model(load(folder, checkpoint="best"), best)
+
+
+def test_a_damaged_newer_checkpoint_does_not_count_among_the_newest(tmp_path):
+    for step in (8, 16, 24, 32):
+        saved = Saved(str(step), "id", step, float(step), None, {}, {}, "")
+        write_sealed(tmp_path / f"{step}.json", saved._asdict())
+    assert outdated(tmp_path, 2, 20) == []  # 8 and 16 are the newest, and 8 is the best
+    assert outdated(tmp_path, 1, 32) == ["24", "16"]
+    assert outdated(tmp_path, 2, 32) == ["16"]
 
 
 def test_a_relative_folder_stays_where_it_was(study, finished, tmp_path, monkeypatch):
