@@ -82,7 +82,21 @@ def folder_deleted(bench: Bench, note: Callable[[str], None]) -> list[str]:
         wrong += wrong_end(ended, str(place / "run"))
         if name == "run" and (place / "run").exists():
             wrong.append(f"something is there again: {sorted(os.listdir(place / 'run'))}")
-        wrong += bench.recovers(place)
+        if name == "run":
+            wrong += bench.recovers(place)
+        else:
+            wrong += _is_refused(bench, place)
+    return wrong
+
+
+def _is_refused(bench: Bench, place: Path) -> list[str]:
+    """Whether a training whose checkpoints are gone is not begun anew over what is left of it."""
+    kept = [place / "run" / name for name in ("config.json", "metrics.jsonl", "provenance.json")]
+    before = [file.read_bytes() for file in kept]
+    ended = bench.workshop.fit(place, "--resume").finish()
+    wrong = wrong_end(ended, "no checkpoint is complete")
+    if ended.status != 2 or [file.read_bytes() for file in kept] != before:
+        wrong.append(f"--resume ended with {ended.status}, or what was left is not as it was")
     return wrong
 
 

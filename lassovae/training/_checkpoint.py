@@ -26,6 +26,7 @@ from lassovae._files import CANNOT_TELL
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 _SILENT = threading.RLock()  # what is silenced is the whole process's
 ROOM = 1 << 18  # bytes of a checkpoint's other files, at most
+NAMES = 64  # files and folders of a checkpoint, some 20 and those that are there while it is written, at most
 
 
 def write_tree(folder: Path, tree: Any) -> None:
@@ -54,6 +55,10 @@ def see_room(folder: Path, tree: Any) -> None:
     Raises:
         OSError: there is none, or nobody may write there.
     """
+    if hasattr(os, "statvfs"):
+        system = os.statvfs(folder)
+        if 0 <= system.f_favail < NAMES and system.f_files:  # without a limit both are 0
+            raise OSError(errno.ENOSPC, f"room for {system.f_favail} more files, a checkpoint takes {NAMES}")
     size = sum(x.nbytes for x in jax.tree.leaves(tree))
     place = folder / f".room.{os.getpid()}.partial"
     try:
