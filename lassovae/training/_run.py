@@ -259,7 +259,8 @@ def _require_some(checkpoints: Path, metrics: Path) -> None:
     rows = read_rows(metrics, sys.maxsize)
     folders = [p for p in checkpoints.iterdir() if p.is_dir()] if checkpoints.is_dir() else []
     named = [p.name for p in folders if p.name.isdecimal() or p.name in (FINAL, BEST)]
-    if (rows and rows[-1].get("epoch", 1) > 1) or len(named) > 1 or not {FINAL, BEST}.isdisjoint(named):
+    trained = bool(rows)  # block means have the final checkpoint alone, which may be half written
+    if len(named) > 1 or (trained and (rows[-1].get("epoch", 1) > 1 or not {FINAL, BEST}.isdisjoint(named))):
         raise InputError(
             f"{checkpoints}: no checkpoint is complete, though {metrics.name} or its folders tell of some: files were "
             "lost, as in a copy; restore them, or train again in another folder"

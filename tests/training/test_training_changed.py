@@ -180,6 +180,13 @@ def test_nothing_is_begun_anew_over_checkpoints_that_lost_their_files(
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
+def test_block_means_whose_only_checkpoint_was_half_written_are_written_again(study, tmp_path):
+    expected = fit(study, BLOCKS, run_dir=tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "final.json").unlink()
+    assert_same_model(fit(study, BLOCKS, run_dir=tmp_path / "run", resume=True), expected)
+    assert_same_model(load(tmp_path / "run"), expected)
+
+
 def test_the_best_that_was_not_kept_any_more_is_made_by_resuming(study, finished, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     losses = iter([1.0, 2.0, 3.0, 4.0])
