@@ -14,7 +14,7 @@ from test_records import assert_same
 import lassovae
 from lassovae import InputError
 from lassovae._cli import main
-from lassovae._cli._study import contents, open_study
+from lassovae._cli._study import contents, differing_runs, open_study
 from lassovae.data import read_study, simulate_study
 from lassovae.data._truth import load_truth, save_truth
 from lassovae.training import _keeper
@@ -437,3 +437,17 @@ def test_a_signal_ends_a_training_with_its_status_and_the_way_on(
     assert main(command) == 2
     assert "go on with it (resume=True, --resume)" in capsys.readouterr().err
     assert json.loads((tmp_path / "run" / "study.json").read_text())["model"] == "sequential"
+
+
+def test_recordings_that_changed_places_are_not_those_of_the_training(tmp_path):
+    inputs = [{"run": name, "sha256": pixels} for name, pixels in (("a", "1"), ("b", "2"))]
+    (tmp_path / "provenance.json").write_text(json.dumps({"inputs": inputs}))
+    for found, expected in (
+        ({"a": "1", "b": "2"}, []),
+        ({"b": "2", "a": "1"}, []),
+        ({"a": "2", "b": "1"}, ["a", "b"]),
+        ({"a": "1", "renamed": "2"}, []),
+        ({"a": "1", "new": "3"}, ["new"]),
+    ):
+        entries = [{"run": name, "sha256": pixels} for name, pixels in found.items()]
+        assert differing_runs(tmp_path, entries) == expected
