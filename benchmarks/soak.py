@@ -137,7 +137,7 @@ def said(samples: list[Sample], options: Options) -> bool:
         f"each {BAR_STEPS} steps add to what is kept {kept}; to resident memory as it is {whole}", flush=True
     )
     print(f"open files {files:+d}", flush=True)
-    return kept.relative > MOST_GROWTH or files > 0
+    return max(kept.relative, whole.relative) > MOST_GROWTH or files > 0
 
 
 def settings(study: lassovae.data.Study, options: Options) -> lassovae.Config:
